@@ -1,0 +1,52 @@
+# One screen: `make help` explains each target in a line.
+PY  := .venv/bin/python
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test test-all lint types rego bench compose-test docs lock
+
+help: ## explain every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/.ready ## create .venv from the lock file and get OPA (needs Python >= 3.11 and Go, or OPA on PATH)
+
+.venv/.ready: requirements.lock pyproject.toml tools/opa/go.sum tools/regal/go.sum
+	python3 -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/pdp opa install --regal
+	@touch $@
+
+run: setup ## serve on loopback with sample people, tools and tokens; prints a curl to try
+	$(BIN)/pdp serve --dev
+
+demo: setup ## drive a protected MCP server as eleven callers and print who got what, and why
+	$(PY) -m pdp.dev.demo
+
+test: setup ## every test but the slow ones; offline, a few minutes
+	$(BIN)/pytest -m "not slow"
+
+test-all: setup ## every test
+	$(BIN)/pytest
+
+lint: setup ## ruff: style, names, bugs, formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy, strict, over the package and its tests
+	$(BIN)/mypy
+
+rego: setup ## the policy pack: checks, tests with coverage, Regal, drift of generated files
+	$(BIN)/pdp policy check
+
+bench: setup ## measure raw OPA, our engine client and whole decisions in one run
+	$(PY) -m tests.bench
+
+compose-test: ## build the images, start the compose file for real, and call through it (skips without Docker)
+	bash tests/compose/run
+
+docs: setup ## write the generated reference pages
+	$(PY) -m pdp.dev.reference
+
+lock: ## renew requirements.lock from pyproject.toml
+	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra dev \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml

@@ -1,0 +1,5 @@
+"""`python -m pdp`."""
+
+from .cli import main
+
+main()

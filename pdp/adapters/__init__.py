@@ -1,0 +1,1 @@
+"""Enforcement inside MCP servers. Imports only `query`, `answer`, `errors` and `net`."""

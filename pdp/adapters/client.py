@@ -1,0 +1,135 @@
+"""Ask the PDP. Whatever goes wrong on the way is one exception, and the adapter denies on it: there is no fail-open."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from ..answer import Answer, Reason, read_answer
+from ..errors import REFUSALS, Fault, Refused
+from ..net import JsonClient, NoReply, Reply
+from ..query import Credential, Query
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_S = 0.75  # outlasts the PDP's own deadlines of 0.2 s to decide and 0.3 s to record
+MAX_ANSWER = 1024 * 1024  # bytes: an answer has one kilobyte, a list of 500 tools fifty
+MAX_TOOLS = 500  # of one question what is visible
+OK = 200
+NOT_RECORDED = 503
+ARGUMENTS = {"query.malformed", "query.too_large", "query.too_deep"}  # the one part of a query the caller shapes
+
+
+class PdpAway(Refused):
+    """The PDP gave no answer that can be acted on, so the call is denied. `note` is for the server's own log."""
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """What became of an allowed call (contracts, section 1). `duration_ms` milliseconds."""
+
+    disposition: Literal["executed", "not_executed", "failed", "unknown"]
+    is_error: bool | None = None
+    duration_ms: float | None = None
+    result_digest: str | None = None
+
+
+class Listed(Struct, frozen=True):
+    """A tool as the server lists it now."""
+
+    name: str
+    definition_digest: str
+
+
+class _Listing(Struct, frozen=True):
+    caller: Credential
+    server: str
+    tools: Sequence[Listed]
+
+
+class _Sight(Struct, frozen=True):
+    name: str
+    visible: bool
+
+
+class _Visible(Struct, frozen=True):
+    tools: list[_Sight]
+
+
+class _Problem(Struct, frozen=True):
+    code: str = ""
+    decision: str = ""
+    reasons: list[Reason] = field(default_factory=list)
+
+
+class Client:
+    """The PDP at `url` (or behind the unix socket `uds`), asked with an adapter's `key` within `deadline_s` seconds.
+
+    One pool of connections; opens when first used and again after `close`. Raises `Fault` for a URL or key that
+    cannot be one.
+    """
+
+    def __init__(self, url: str, key: str, deadline_s: float = DEADLINE_S, uds: Path | None = None) -> None:
+        secret = key.strip()
+        if not secret or not secret.isascii() or not secret.isprintable():
+            raise Fault("The adapter's key is empty or not a key: make one with `pdp keys create`.")
+        if not 0 < deadline_s:
+            raise Fault("The adapter's deadline takes more than 0 seconds.")
+        self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)
+        self._deadline_s = deadline_s
+        if self._http.is_open_line:
+            logger.warning("%s is plain http to another machine: keys and tokens can be read on the way", url)
+
+    async def decide(self, query: Query) -> Answer:
+        """Return the PDP's answer, whatever it decides. Raises `PdpAway`.
+
+        An allow without a receipt is no answer: a decision that is not on record is nobody's to act on.
+        """
+        try:
+            answer = read_answer(await self._ask("/v1/decisions", msgspec.json.encode(query)))
+        except msgspec.DecodeError as error:
+            raise PdpAway("pdp.garbled", str(error)) from None
+        if answer.decision == "allow" and answer.receipt is None:
+            raise PdpAway("pdp.garbled", f"{answer.id} is an allow without a receipt")
+        return answer
+
+    async def visible(self, caller: Credential, server: str, tools: Sequence[Listed]) -> frozenset[str]:
+        """Return the names of those tools that the caller may call at all, in one question. Raises `PdpAway`."""
+        listing = _Listing(caller, server, tools[:MAX_TOOLS])
+        body = await self._ask("/v1/tools/visible", msgspec.json.encode(listing))
+        try:
+            reply = msgspec.json.decode(body, type=_Visible)
+        except msgspec.DecodeError as error:
+            raise PdpAway("pdp.garbled", str(error)) from None
+        return frozenset(sight.name for sight in reply.tools if sight.visible)
+
+    async def report(self, decision: str, outcome: Outcome) -> None:
+        """Say what became of a call. Raises `PdpAway` when the PDP did not take it."""
+        await self._ask(f"/v1/decisions/{decision}/outcome", msgspec.json.encode(outcome))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def _ask(self, path: str, body: bytes) -> bytes:
+        try:
+            reply = await self._http.post(path, body, self._deadline_s)
+        except NoReply as error:
+            raise PdpAway("pdp.late" if error.late else "pdp.unreachable", str(error)) from None
+        if reply.status != OK:
+            raise _away(reply)
+        return reply.body
+
+
+def _away(reply: Reply) -> PdpAway:
+    """Say why there is no answer, as far as the PDP said so itself."""
+    try:
+        problem = msgspec.json.decode(reply.body, type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem()
+    note = f"status {reply.status} {problem.code}".rstrip()
+    if reply.status == NOT_RECORDED and problem.decision == "deny":
+        return PdpAway(next((r.code for r in problem.reasons if r.code in REFUSALS), "pdp.rejected"), note)
+    return PdpAway("tool.arguments" if problem.code in ARGUMENTS else "pdp.rejected", note)

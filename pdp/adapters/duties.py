@@ -1,0 +1,106 @@
+"""Duties: what an allow obliges the adapter to do. One that it does not know makes the answer a deny.
+
+`redact` takes members out of a result by JSON pointer (RFC 6901) into its structured content: text becomes
+`[redacted]`, so that it still fits an output schema, anything else goes. The text beside structured content is written
+anew from what is left. A result that is a list is redacted item by item, also inside the `{"result": ...}` that the SDK
+puts around it. Where a pointer finds nothing, but a member of that name stands deeper, and where there is no JSON
+to point into, the result cannot be redacted and is withheld.
+"""
+
+import json
+from typing import Any
+
+from ..errors import Refused
+
+REDACTED = "[redacted]"
+WRAPPER = "result"  # the SDK's member around what is not an object
+
+Pointer = tuple[str, ...]
+
+
+def pointers_to_redact(duties: list[dict[str, Any]]) -> list[Pointer]:
+    """Return what the duties oblige us to take out. Raises `Refused` `duties.unknown`: to be asked before the call."""
+    return [_pointer(text) for duty in duties for text in _pointers(duty)]
+
+
+def redacted(result: dict[str, Any], pointers: list[Pointer]) -> dict[str, Any]:
+    """Return a result without what the pointers name, and without `_meta`. Raises `Refused` `duties.withheld`."""
+    if result.get("resultType", "complete") != "complete" or "content" not in result:
+        raise Refused("duties.withheld", "not a complete result")
+    kept = {key: value for key, value in result.items() if key not in {"_meta", "content", "structuredContent"}}
+    if result.get("structuredContent") is None:
+        return kept | {"content": [_redacted_block(block, pointers) for block in result["content"]]}
+    document = _redacted(result["structuredContent"], pointers)
+    return kept | {"structuredContent": document, "content": [_block(document)]}
+
+
+def _pointers(duty: dict[str, Any]) -> list[Any]:
+    if duty.get("type") == "none" and duty.keys() == {"type"}:
+        return []
+    pointers = duty.get("pointers")
+    if duty.get("type") != "redact" or duty.keys() != {"type", "pointers"} or not isinstance(pointers, list):
+        raise Refused("duties.unknown", f"duty {duty.get('type')!r}")
+    return pointers
+
+
+def _pointer(text: Any) -> Pointer:
+    if not isinstance(text, str) or not text.startswith("/"):  # the whole document is not redacted, but refused
+        raise Refused("duties.unknown", "a pointer that is not one")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
+
+
+def _redacted_block(block: dict[str, Any], pointers: list[Pointer]) -> dict[str, Any]:
+    if block.get("type") != "text":
+        raise Refused("duties.withheld", f"content of type {block.get('type')}")
+    try:
+        document = json.loads(block["text"])
+    except (ValueError, RecursionError):
+        raise Refused("duties.withheld", "text that is not JSON") from None
+    return _block(_redacted(document, pointers))
+
+
+def _block(document: Any) -> dict[str, Any]:
+    return {"type": "text", "text": json.dumps(document, ensure_ascii=False, indent=2)}
+
+
+def _redacted(document: Any, pointers: list[Pointer]) -> Any:
+    if isinstance(document, dict) and document.keys() == {WRAPPER} and not _names(pointers, WRAPPER):
+        return {WRAPPER: _redacted(document[WRAPPER], pointers)}
+    if isinstance(document, list):
+        return [_redacted(item, pointers) for item in document]
+    if document is None:
+        return None
+    if not isinstance(document, dict):
+        raise Refused("duties.withheld", "a plain value that nothing points into")
+    for pointer in pointers:
+        document, found = _without(document, pointer)
+        if not found and _holds(document, pointer[-1]):
+            raise Refused("duties.withheld", "the pointer misses a member of its name")
+    return document
+
+
+def _names(pointers: list[Pointer], name: str) -> bool:
+    return any(pointer[0] == name for pointer in pointers)
+
+
+def _without(node: Any, pointer: Pointer) -> tuple[Any, bool]:
+    """Return a copy of `node` without what the pointer names, and whether it was there."""
+    name, rest = pointer[0], pointer[1:]
+    if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+        below, found = _without(node[int(name)], rest) if rest else (None, True)
+        return [*node[: int(name)], below, *node[int(name) + 1 :]], found
+    if not isinstance(node, dict) or name not in node:
+        return node, False
+    if rest:
+        below, found = _without(node[name], rest)
+        return node | {name: below}, found
+    if isinstance(node[name], str):
+        return node | {name: REDACTED}, True
+    return {key: value for key, value in node.items() if key != name}, True
+
+
+def _holds(node: Any, name: str) -> bool:
+    """Say whether a member of that name stands anywhere below."""
+    if isinstance(node, dict):
+        return name in node or any(_holds(item, name) for item in node.values())
+    return isinstance(node, list) and any(_holds(item, name) for item in node)

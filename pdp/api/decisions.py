@@ -1,0 +1,187 @@
+"""The native decision API (contracts, section 1). `POST /v1/decisions` is plain ASGI: routing would cost 100 us."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+
+from ..answer import Answer, Reason
+from ..errors import REFUSALS, Rejected, Unrecorded
+from ..flow import World, answer
+from ..identity.peps import Pep, Right
+from ..ids import new_id
+from ..listing import Listing, Visible, listing_from, visible
+from ..outcome import Outcome, Told, read_outcome
+from ..query import Query, query_from, strict_json
+from ..store.sql import Store
+from .access import Rate, authenticate
+from .http import Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
+from .idempotency import Replays
+from .openapi import answers, reads
+from .recent import Recent
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 100  # decisions a batch (contracts, section 1)
+BATCH_BODY_FACTOR = 8  # a batch may be this many times larger than one query
+UNRECORDED = Rejected(503, "audit.unavailable", REFUSALS["audit.unavailable"].title, headers={"Retry-After": "1"})
+
+
+class Batch(Struct, frozen=True):
+    """Up to 100 queries, decided on one snapshot."""
+
+    decisions: list[Query]
+
+
+class Answers(Struct, frozen=True):
+    """An answer or a problem for each query, in the order asked."""
+
+    decisions: list[Answer]
+
+
+KINDS: list[type] = [Query, Answer, Batch, Answers, Listing, Visible, Outcome, Told]
+"""What the OpenAPI description names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What the decision routes need: the world, who may ask, and how often."""
+
+    world: World
+    store: Store
+    peps: Callable[[], Mapping[str, Pep]]
+    rate: Rate
+    max_body: int
+    max_depth: int
+    count: Callable[[Answer], None]
+    replays: Replays = field(default_factory=Replays)
+    recent: Recent = field(default_factory=Recent)
+
+    def admit(self, scope: Scope, right: Right = "decide") -> Pep:
+        """Return the adapter that asks. Raises `Rejected` 401, 403 or 429."""
+        pep = authenticate(header(scope, b"authorization"), self.peps(), self.world.now())
+        pep.must(right)
+        self.rate.take(pep.id)
+        return pep
+
+    async def read(self, scope: Scope, receive: Receive, factor: int = 1) -> tuple[bytes, Any]:
+        """Return a body and the JSON in it. Raises `Rejected` 400, 413 or 415."""
+        body = await read_body(scope, receive, self.max_body * factor)
+        return body, strict_json(body, self.max_body * factor, self.max_depth)
+
+
+async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -> None:
+    """Answer `POST /v1/decisions`: 200 with an `Answer` whenever a decision was taken and recorded, deny included.
+
+    Problems: 400 malformed, 401 no valid key, 403 scope or server, 409 idempotency, 413 too large, 415 not JSON,
+    429 too often, 503 not recorded (with `decision: deny`).
+    """
+    rid = request_id(scope, new_id("req", desk.world.now()))
+    echo = [(b"x-request-id", rid.encode())]
+    try:
+        pep = desk.admit(scope)
+        body, value = await desk.read(scope, receive)
+        query = query_from(value)
+        pep.must_serve(query.tool.server)
+        key = header(scope, b"idempotency-key")
+        sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk))
+    except Rejected as error:
+        await send_problem(send, error, echo)
+    except Unrecorded as error:
+        logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
+        await send_json(send, 503, unrecorded(), [(b"retry-after", b"1"), *echo], b"application/problem+json")
+    else:
+        await send_json(send, 200, sent, echo)
+
+
+async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:
+    """Decide one query and return the encoded answer."""
+    given = await answer(query, pep.id, rid, desk.world)
+    desk.recent.remember(given.id, pep.id)
+    desk.count(given)
+    return msgspec.json.encode(given)
+
+
+def unrecorded() -> bytes:
+    """Return the body of a 503: a deny, because nobody is told a decision that is not on record."""
+    meaning = REFUSALS["audit.unavailable"]
+    reason = Reason(code="audit.unavailable", title=meaning.title, remedy=meaning.remedy)
+    return msgspec.json.encode({**problem(UNRECORDED), "decision": "deny", "reasons": [reason]})
+
+
+def router(desk: Desk) -> APIRouter:
+    """Return the decision routes that go through the router. `POST /v1/decisions` itself does not: `decide_route`."""
+    routes = APIRouter(prefix="/v1", tags=["decisions"])
+
+    @routes.post(
+        "/decisions", openapi_extra=reads(Query), responses=answers(Answer, 400, 401, 403, 409, 413, 415, 429, 503)
+    )
+    async def decide(_request: Request) -> Response:
+        """May this caller call this tool with these arguments? 200 whenever a decision was taken, deny included."""
+        raise AssertionError("decide_route stands in front of the router")
+
+    @routes.post(
+        "/decisions/batch", openapi_extra=reads(Batch), responses=answers(Answers, 400, 401, 403, 413, 415, 429)
+    )
+    async def decide_many(request: Request) -> Response:
+        """Decide up to 100 queries; each item is an answer or a problem, in the order asked."""
+        pep = desk.admit(request.scope)
+        _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
+        return _json(await batch(value, pep, request.scope["request_id"], desk))
+
+    @routes.post(
+        "/tools/visible", openapi_extra=reads(Listing), responses=answers(Visible, 400, 401, 403, 413, 415, 429, 503)
+    )
+    async def list_visible(request: Request) -> Response:
+        """Which of these tools may the caller call at all? One record for the whole list."""
+        pep = desk.admit(request.scope)
+        _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
+        listing = listing_from(value)
+        pep.must_serve(listing.server)
+        shown = await visible(listing, pep.id, request.scope["request_id"], desk.world)
+        return _json(msgspec.json.encode(shown), "private, no-store")
+
+    @routes.post(
+        "/decisions/{id}/outcome", openapi_extra=reads(Outcome), responses=answers(Told, 400, 401, 403, 404, 409, 503)
+    )
+    async def tell_outcome(id: str, request: Request) -> Response:  # noqa: A002  # the name in contracts, section 1
+        """Take what became of a call, once, from the adapter that asked."""
+        pep = desk.admit(request.scope)
+        _, value = await desk.read(request.scope, request.receive)
+        told = await desk.recent.take(id, pep.id, read_outcome(value), desk.world, desk.store)
+        return _json(msgspec.json.encode(told))
+
+    return routes
+
+
+async def batch(value: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
+    """Decide the queries of a batch side by side. Raises `Rejected` 400 or 429 for the batch as a whole."""
+    if not isinstance(value, dict) or value.keys() != {"decisions"} or not isinstance(value["decisions"], list):
+        raise Rejected(400, "query.malformed", "A batch is an object with the one member `decisions`, a list.")
+    items = value["decisions"]
+    if not 0 < len(items) <= MAX_BATCH:
+        raise Rejected(400, "query.batch_size", f"A batch holds 1 to {MAX_BATCH} decisions.")
+    desk.rate.take(pep.id, len(items) - 1)  # admission took one
+    given = await asyncio.gather(*(_item(item, pep, rid, desk) for item in items))
+    return b'{"decisions":[' + b",".join(given) + b"]}"
+
+
+async def _item(item: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
+    try:
+        query = query_from(item)
+        pep.must_serve(query.tool.server)
+        return await one(query, pep, rid, desk)
+    except Rejected as error:
+        return msgspec.json.encode(problem(error))
+    except Unrecorded as error:
+        logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
+        return unrecorded()
+
+
+def _json(body: bytes, cache: str = "no-store") -> Response:
+    return Response(body, media_type="application/json", headers={"Cache-Control": cache})

@@ -1,0 +1,35 @@
+"""Alive, ready, and the numbers behind it. Open to all: they say nothing about callers, tools or policy."""
+
+from fastapi import APIRouter, Request, Response
+
+from ..flow import World
+from ..readiness import Readiness
+from .metrics import Metrics
+
+
+def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
+    """Return the routes `/livez`, `/readyz` and `/metrics`."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/livez")
+    async def livez() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "alive"}
+
+    @routes.get("/readyz", responses={503: {"description": "A known allow or a known deny did not come back right."}})
+    async def readyz(response: Response) -> dict[str, str]:
+        """Say whether a known allow and a known deny come back right through the whole path."""
+        problem = await readiness.problem()
+        metrics.ready(problem is None)
+        if problem is None:
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": "not ready", "because": problem}
+
+    @routes.get("/metrics")
+    async def numbers(_request: Request) -> Response:
+        """Return Prometheus metrics."""
+        body, kind = metrics.page(world)
+        return Response(body, media_type=kind)
+
+    return routes

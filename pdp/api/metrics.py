@@ -1,0 +1,41 @@
+"""What operators watch: counters and one histogram, with labels from closed sets only (no names, no ids)."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
+
+from ..answer import Answer
+from ..flow import World
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)  # a decision's deadlines add up to 0.5 s
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own so that two applications can live in one test."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._decisions = Counter("pdp_decisions", "Decisions told.", ["decision"], registry=self.registry)
+        self._refusals = Counter("pdp_reasons", "Reasons given, by code.", ["code"], registry=self.registry)
+        self._seconds = Histogram(
+            "pdp_decision_seconds", "Time from query to answer.", buckets=SECONDS, registry=self.registry
+        )
+        self._ready = Gauge("pdp_ready", "1 when the last readiness probe passed.", registry=self.registry)
+        self._identity = Gauge("pdp_identity_revision", "Identity revision in use.", registry=self.registry)
+        self._registry = Gauge("pdp_registry_revision", "Registry revision in use.", registry=self.registry)
+
+    def count(self, given: Answer) -> None:
+        """Count one answer. Codes come from `REFUSALS` and the loaded pack, so their number is bounded."""
+        self._decisions.labels(given.decision).inc()
+        self._seconds.observe(given.elapsed_ms / 1000)
+        for reason in given.reasons:
+            self._refusals.labels(reason.code).inc()
+
+    def ready(self, passed: bool) -> None:
+        """Note the outcome of a readiness probe."""
+        self._ready.set(1 if passed else 0)
+
+    def page(self, world: World) -> tuple[bytes, str]:
+        """Return the Prometheus text and its content type."""
+        self._identity.set(world.people.revision)
+        self._registry.set(world.tools.revision)
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,169 @@
+"""The composition root: Settings -> World -> ASGI application. What is opened here is closed here, in reverse."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import FastAPI
+
+from .api import audit, decisions, health
+from .api.access import Rate
+from .api.http import App, Receive, Scope, Send
+from .api.metrics import Metrics
+from .api.openapi import describe, handle_problems, with_request_ids
+from .audit.log import Log
+from .audit.mask import Masker
+from .audit.projection import Projection
+from .engine import Engine
+from .engine.binary import OPA, find, places
+from .engine.local import LocalOpa
+from .engine.opa import OpaClient
+from .errors import Fault, Refused
+from .flow import World
+from .identity.issuers import Issuer
+from .identity.people import People
+from .identity.peps import Peps
+from .identity.tokens import TokenVerifier
+from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .readiness import Readiness, new_probe_key, seed_probe
+from .registry.definitions import Registry
+from .registry.review import Office
+from .settings import Settings
+from .store.sql import Store, open_store
+from .times import Clock, system_clock
+
+logger = logging.getLogger(__name__)
+
+WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
+SIDECAR_PATIENCE_S = 5.0  # how long a sidecar may take to answer the activation probe before we start without it
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running PDP: its world and the ASGI application in front of it."""
+
+    world: World
+    app: App
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Service]:
+    """Open everything, yield the service, close everything. Raises `Fault` saying what to do when a part is missing.
+
+    Must run on the main thread: the OPA child dies with the thread that started it.
+    """
+    async with AsyncExitStack() as stack:
+        _private_directories(settings.data_dir)
+        store = await open_store(settings.store_url)
+        stack.push_async_callback(store.dispose)
+        world, readiness = await _open_world(settings, store, clock, stack)
+        peps = Peps(store)
+        await peps.start()
+        stack.push_async_callback(peps.close)
+        projection = Projection(world.log, store)
+        await projection.start()
+        stack.push_async_callback(projection.close)
+        yield Service(world, _application(settings, world, readiness, peps, store))
+
+
+async def _open_world(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> tuple[World, Readiness]:
+    log = Log(settings.data_dir / "log" / WORKER, clock)
+    stack.push_async_callback(log.close)
+    key = new_probe_key(settings.data_dir / "run")
+    await seed_probe(store, Office(store, log, clock))
+    people, tools = People(store, clock), Registry(store, clock)
+    tokens = TokenVerifier([*(Issuer(**item.model_dump()) for item in settings.issuers), key.issuer()], clock)
+    for part in (people, tools, tokens):
+        await part.start()
+        stack.push_async_callback(part.close)
+    pack = await asyncio.to_thread(load_pack, settings)
+    engine = await _open_engine(settings, pack)
+    stack.push_async_callback(engine.close)
+    await _activate(engine, pack, patient=settings.opa_url is not None)
+    world = World(
+        now=clock,
+        zone=_zone(settings.zone),
+        tokens=tokens,
+        people=people,
+        tools=tools,
+        pack=pack,
+        engine=engine,
+        log=log,
+        masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
+        decide_within=settings.decide_within_s,
+        record_within=settings.record_within_s,
+    )
+    return world, Readiness(world, key)
+
+
+def load_pack(settings: Settings) -> Pack:
+    """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do."""
+    source = settings.policy_dir or default_pack_dir()
+    return build_pack(_opa(settings), source, settings.org_dir, settings.data_dir / "policy")
+
+
+def _opa(settings: Settings) -> Path:
+    return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+
+
+async def _open_engine(settings: Settings, pack: Pack) -> Engine:
+    if settings.opa_url:
+        return OpaClient(settings.opa_url, pack.revision, connections=settings.opa_connections)
+    run_dir = settings.data_dir / "run"
+    return await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=settings.opa_connections)
+
+
+async def _activate(engine: Engine, pack: Pack, *, patient: bool) -> None:
+    """Probe the policy before it may answer. A sidecar that is not there yet leaves us not ready, not down."""
+    try:
+        await probe(engine, pack)
+    except Refused as refusal:
+        if not patient:
+            raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
+        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
+
+
+def _application(settings: Settings, world: World, readiness: Readiness, peps: Peps, store: Store) -> App:
+    metrics = Metrics()
+    desk = decisions.Desk(
+        world=world,
+        peps=peps,
+        rate=Rate(settings.rate_per_second, world.now),
+        store=store,
+        max_body=settings.max_body_bytes,
+        max_depth=settings.max_depth,
+        count=metrics.count,
+    )
+    routes = FastAPI(title="mcp-pdp", summary="May identity X call tool Y with arguments Z?", redoc_url=None)
+    routes.include_router(decisions.router(desk))
+    routes.include_router(audit.router(desk))
+    routes.include_router(health.router(world, readiness, metrics))
+    handle_problems(routes)
+    describe(routes, [*decisions.KINDS, audit.Decided])
+    rest = with_request_ids(routes, world.now)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        """Send decisions past the router, and everything else through it."""
+        if scope["type"] == "http" and scope["path"] == "/v1/decisions" and scope["method"] == "POST":
+            await decisions.decide_route(scope, receive, send, desk)
+        else:
+            await rest(scope, receive, send)
+
+    return application
+
+
+def _private_directories(data_dir: Path) -> None:
+    for name in ("log", "keys", "run", "policy"):
+        (data_dir / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Fault(f"PDP_ZONE is {name}, which is not a time zone: use a name such as Europe/Berlin.") from None

@@ -1,0 +1,147 @@
+"""Projection: follows the log of this worker and keeps its decisions and outcomes where every worker can find them.
+
+It reads the files behind the writer, from where the store says it stopped. So there is nothing to lose: a restart, a
+store that is away or a burst only make it later. Nothing on the decision path waits for it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from ..store.decisions import forget_from, project, projected
+from ..store.sql import Store, StoreUnavailable, transaction
+from .log import Log
+from .read import Reader
+
+BATCH = 500  # lines a transaction; about a megabyte
+PAUSE_S = 0.1  # between transactions, so that under load each one takes many
+RETRY_S = 1.0  # after the store failed
+
+logger = logging.getLogger(__name__)
+
+
+class Rows(NamedTuple):
+    """What a batch of lines means for the store; `behind` is the index behind its last line."""
+
+    decided: list[dict[str, Any]]
+    ended: list[dict[str, Any]]
+    behind: int
+
+
+class Projection:
+    """Runs between `start` and `close`. `position` is the index behind the last projected entry."""
+
+    def __init__(self, log: Log, store: Store) -> None:
+        self._log = log
+        self._store = store
+        self._task: asyncio.Task[None] | None = None
+        self._moved = asyncio.Condition()
+        self.position = 0
+
+    async def start(self) -> None:
+        """Find where the last run stopped and follow from there. Raises `StoreUnavailable`."""
+        async with transaction(self._store) as connection:
+            await forget_from(connection, self._log.origin, self._log.committed)
+            self.position = await projected(connection, self._log.origin)
+        self._task = asyncio.create_task(self._follow(), name="projection")
+
+    async def close(self) -> None:
+        """Stop following; what is left is projected after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def reached(self, index: int) -> None:
+        """Return when the entry with this index is projected. Wait with a timeout: the store may be away."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.position > index)
+
+    async def _follow(self) -> None:
+        reader = Reader(self._log.directory, self.position)
+        while True:
+            self._log.grown.clear()
+            try:
+                rows = await asyncio.to_thread(read_rows, reader)
+            except OSError as error:  # a removed segment: the log goes on in a new one
+                logger.warning("the log cannot be read for the lookup of decisions: %s", error)
+                await asyncio.sleep(RETRY_S)
+                reader = Reader(self._log.directory, self.position)
+                continue
+            if rows is None:
+                await self._log.grown.wait()
+                continue
+            await self._store_rows(rows)
+            await self._advance(rows.behind)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _advance(self, position: int) -> None:
+        async with self._moved:
+            self.position = max(self.position, position)
+            self._moved.notify_all()
+
+    async def _store_rows(self, rows: Rows) -> None:
+        if not rows.decided and not rows.ended:
+            return
+        while True:
+            try:
+                async with transaction(self._store) as connection:
+                    await project(connection, rows.decided, rows.ended)
+            except StoreUnavailable as error:
+                logger.warning("decisions cannot be looked up until the store works again: %s", error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+
+def read_rows(reader: Reader) -> Rows | None:
+    """Take the next batch of lines; `None` when there is none. Raises `OSError`."""
+    lines = list(islice(reader.lines(), BATCH))
+    if not lines:
+        return None
+    seen = [(head, line.decode()) for line in lines if (head := _head(line)) is not None]
+    return Rows(
+        decided=[_row(head, line) | {"id": head.body.id} for head, line in seen if head.kind == "decision"],
+        ended=[_row(head, line) | {"decision": head.body.decision} for head, line in seen if head.kind == "outcome"],
+        behind=seen[-1][0].index + 1 if seen else 0,
+    )
+
+
+class _About(Struct):
+    id: str = ""
+    pep: str = ""
+    decision: str = ""
+
+
+class _Line(Struct):
+    index: int
+    origin: str
+    kind: str
+    at: str
+    body: _About
+
+
+_READER = msgspec.json.Decoder(_Line)
+
+
+def _head(line: bytes) -> _Line | None:
+    try:
+        return _READER.decode(line)
+    except msgspec.DecodeError:
+        logger.warning("the log holds a line that is no record: run `pdp log verify`")
+        return None
+
+
+def _row(head: _Line, line: str) -> dict[str, Any]:
+    return {
+        "origin": head.origin,
+        "position": head.index,
+        "pep": head.body.pep,
+        "at": head.at,
+        "entry": line,
+    }

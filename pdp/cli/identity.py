@@ -1,0 +1,158 @@
+"""`pdp identity`: bring people, agents and their rights in, and see what someone may do and why."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ..errors import Fault
+from ..identity.feed import Feed, read_feed
+from ..identity.importer import import_identity
+from ..identity.rights import Held, Principal
+from ..settings import load
+from ..store.feeds import Difference
+from ..store.identity import find_principal
+from ..store.sql import open_store
+from ..store.tables import NEVER
+from ..times import rfc3339, system_clock
+
+SIGNS = {"added": "+", "changed": "~", "removed": "-", "kept": "="}
+database = click.option("--database", help="SQLAlchemy URL of the store; default: the one in the settings.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def identity() -> None:
+    """People, agents, groups, roles, rights and delegations."""
+
+
+@identity.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@database
+@as_json
+def import_(file: Path, database: str | None, as_json: bool) -> None:
+    """Bring in FILE (YAML or JSON): all of it or nothing; the same again changes nothing."""
+    differences = asyncio.run(_import(read_feed(file.read_bytes()), database))
+    if as_json:
+        click.echo(msgspec.json.encode(differences).decode())
+        return
+    for difference in differences:
+        click.echo(_line(difference))
+    changed = sum(difference.action != "kept" for difference in differences)
+    click.echo(f"{changed} rows changed." if changed else "Nothing to change.")
+
+
+@identity.command()
+@click.argument("principal")
+@database
+@as_json
+def show(principal: str, database: str | None, as_json: bool) -> None:
+    """Show what PRINCIPAL (a person or an agent) may do, and where each right comes from."""
+    found = asyncio.run(_find(principal, database))
+    if found is None:
+        raise Fault(f"Nobody is registered as {principal}: look for the id in the feed that should hold them.")
+    shown = _shown(found, rfc3339(system_clock()))
+    click.echo(json.dumps(shown) if as_json else "\n".join(_lines(shown)))
+
+
+async def _import(feed: Feed, database: str | None) -> list[Difference]:
+    store = await open_store(database or load().store_url)
+    try:
+        return await import_identity(store, feed, system_clock())
+    finally:
+        await store.dispose()
+
+
+async def _find(principal: str, database: str | None) -> Principal | None:
+    store = await open_store(database or load().store_url)
+    try:
+        return await find_principal(store, principal)
+    finally:
+        await store.dispose()
+
+
+def _line(difference: Difference) -> str:
+    before, after = difference.before or {}, difference.after or {}
+    head = f"{SIGNS[difference.action]} {difference.table} {difference.key}"
+    if difference.action == "kept":
+        return f"{head}: left alone, it belongs to {before['source']}"
+    if difference.action != "changed":
+        return head
+    parts = [f"{name}: {before[name]} -> {value}" for name, value in after.items() if before[name] != value]
+    return f"{head}: {'; '.join(parts)}"
+
+
+def _shown(principal: Principal, now: str) -> dict[str, Any]:
+    registered = principal.registered
+    ways = {f"group:{group.id}": group for group in principal.groups}
+    ways |= {f"role:{role.id}": role for role in principal.roles}
+    return {
+        **{key: value for key, value in msgspec.to_builtins(registered).items() if value is not None},
+        "groups": [_held(group, ways, now) for group in principal.groups],
+        "roles": [_held(role, ways, now) for role in principal.roles],
+        "rights": [
+            {
+                "id": right.grant.id,
+                "permission": right.grant.permission,
+                "tool": f"{right.grant.server_pattern}/{right.grant.tool_pattern}",
+                "constraints": msgspec.to_builtins(right.grant.constraints),
+                "way": [right.via, *_way(right.via, ways)],
+                **_until(right.expires_at, now),
+            }
+            for right in principal.rights
+        ],
+        "delegations": [
+            {**msgspec.to_builtins(delegation), **_until(delegation.expires_at, now)}
+            for delegation in principal.delegations
+        ],
+        "signals": [msgspec.to_builtins(signal) for signal in principal.signals],
+    }
+
+
+def _held(held: Held, ways: dict[str, Held], now: str) -> dict[str, Any]:
+    way = [held.through, *_way(held.through, ways)] if held.through else []
+    return {"id": held.id, "way": way, **_until(held.expires_at, now)}
+
+
+def _way(via: str, ways: dict[str, Held]) -> list[str]:
+    """Follow a right back to the principal: the role it came with, the group that brought the role, ..."""
+    steps: list[str] = []
+    while via in ways and ways[via].through and ways[via].through not in steps:
+        via = ways[via].through
+        steps.append(via)
+    return steps
+
+
+def _until(expires_at: str, now: str) -> dict[str, Any]:
+    return {"expires_at": None if expires_at == NEVER else expires_at, "expired": expires_at <= now}
+
+
+def _lines(shown: dict[str, Any]) -> list[str]:
+    lines = [f"{shown['kind']} {shown['id']} ({shown['display'] or 'no name'}), {shown['status']}"]
+    if shown["kind"] == "agent":
+        lines.append(f"  owned by {', '.join(shown['owners']) or 'nobody'}; at most {shown['max_impact']}")
+        lines += [f"  ceiling  {pattern}" for pattern in shown["ceiling"]]
+    for title in ("groups", "roles"):
+        lines += [f"  {title[:-1]:6} {held['id']}{_by(held['way'])}{_end(held)}" for held in shown[title]]
+    for right in shown["rights"]:
+        bounds = "".join(f", {c['pointer']} {c['op']} {json.dumps(c['value'])}" for c in right["constraints"])
+        lines.append(f"  may {right['permission']} {right['tool']}{bounds}{_by(right['way'])}{_end(right)}")
+    for row in shown["delegations"]:
+        revoked = ", revoked" if row["revoked_at"] else ""
+        scope = ", ".join(row["scope"]) or "nothing"
+        lines.append(f"  delegates {scope} (at most {row['max_impact']}) to {row['agent']}{_end(row)}{revoked}")
+    lines += [f"  signal {row['code']} from {row['source']}, since {row['observed_at']}" for row in shown["signals"]]
+    return lines
+
+
+def _by(way: list[str]) -> str:
+    return f", by {' by '.join(way)}" if way else ""
+
+
+def _end(row: dict[str, Any]) -> str:
+    if row["expired"]:
+        return f", expired {row['expires_at']}"
+    return f", until {row['expires_at']}" if row["expires_at"] else ""

@@ -1,0 +1,102 @@
+"""`pdp keys`: make, list and revoke the keys that adapters authenticate with."""
+
+import asyncio
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from ..errors import Fault
+from ..identity.peps import RIGHTS, new_key
+from ..settings import Settings, load
+from ..store.keys import Row, add_key, all_keys, revoke_key
+from ..store.sql import open_store, reading, transaction
+from ..times import rfc3339, system_clock
+
+DEFAULT_DAYS = 90  # long enough to rotate by hand, short enough that a lost key dies
+
+
+@click.group()
+def keys() -> None:
+    """Keys of adapters: hashed, scoped, expiring, bound to the servers they list."""
+
+
+@keys.command()
+@click.option("--server", "servers", multiple=True, required=True, help="A server it may ask about (* for all).")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(RIGHTS), default=("decide",), show_default=True)
+@click.option("--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, 366))
+@click.option("--note", default="", help="Whom it is for.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the key to this file (0600), not to the screen.")
+@click.option("--json", "as_json", is_flag=True)
+def create(
+    servers: tuple[str, ...], scopes: tuple[str, ...], days: int, note: str, out: Path | None, as_json: bool
+) -> None:
+    """Make a key. It is shown once; only a digest of it is kept."""
+    now = system_clock()
+    identifier, key, digest = new_key(now)
+    row: Row = {
+        "id": identifier,
+        "secret_digest": digest,
+        "servers": sorted(servers),
+        "scopes": sorted(scopes),
+        "expires_at": rfc3339(now + timedelta(days=days)),
+        "note": note,
+    }
+    asyncio.run(_create(load(), row))
+    if out:
+        out.touch(mode=0o600)
+        out.write_text(key + "\n")
+    shown = {k: v for k, v in row.items() if k != "secret_digest"} | ({"file": str(out)} if out else {"key": key})
+    click.echo(json.dumps(shown) if as_json else "\n".join(f"{name:10} {value}" for name, value in shown.items()))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True)
+def show(as_json: bool) -> None:
+    """List the keys: who may ask about what, until when."""
+    rows = [{k: v for k, v in row.items() if k != "secret_digest"} for row in asyncio.run(_all(load()))]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state = f"revoked {row['revoked_at']}" if row["revoked_at"] else f"until {row['expires_at']}"
+        click.echo(f"{row['id']}  {state}  {','.join(row['scopes'])}  {','.join(row['servers'])}  {row['note']}")
+
+
+@keys.command()
+@click.argument("identifier")
+def revoke(identifier: str) -> None:
+    """Revoke the key IDENTIFIER (pep_...); adapters holding it are refused within a second."""
+    if not asyncio.run(_revoke(load(), identifier)):
+        sys.exit(f"pdp: there is no live key {identifier}: see `pdp keys list`.")
+
+
+async def _create(settings: Settings, row: Row) -> None:
+    store = await open_store(settings.store_url)
+    try:
+        async with transaction(store) as connection:
+            await add_key(connection, row, system_clock())
+    finally:
+        await store.dispose()
+
+
+async def _all(settings: Settings) -> list[Row]:
+    store = await open_store(settings.store_url)
+    try:
+        async with reading(store) as connection:
+            return await all_keys(connection)
+    finally:
+        await store.dispose()
+
+
+async def _revoke(settings: Settings, identifier: str) -> bool:
+    if not identifier.startswith("pep_"):
+        raise Fault("A key id starts with pep_: see `pdp keys list`.")
+    store = await open_store(settings.store_url)
+    try:
+        async with transaction(store) as connection:
+            return await revoke_key(connection, identifier, system_clock())
+    finally:
+        await store.dispose()

@@ -1,0 +1,103 @@
+"""`pdp log`: read the audit logs of all workers, and check that nothing in them was changed."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ..audit.entry import Entry, read_entry
+from ..audit.read import Reader, last_lines, shards
+from ..audit.verify import Broken, verify
+from ..errors import Fault
+from ..settings import load
+
+POLL_S = 0.2  # `tail -f` looks again this often
+
+
+@click.group()
+def log() -> None:
+    """The audit log: who was told what and why, and every change of rights, tools and policy."""
+
+
+@log.command()
+@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many of the newest.")
+@click.option("-f", "follow", is_flag=True, help="Go on with what is added, until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print the lines as they stand in the log.")
+def tail(count: int, follow: bool, as_json: bool) -> None:
+    """Print the newest entries of all workers, oldest first."""
+    directories = shards(load().data_dir)
+    found = [pair for directory in directories for pair in _read(last_lines(directory, count))]
+    found.sort(key=lambda pair: pair[0].at_ms)
+    for entry, line in found[len(found) - min(count, len(found)) :]:
+        _print(entry, line, as_json=as_json)
+    if follow:
+        _follow({directory: Reader(directory, _behind(directory)) for directory in directories}, as_json=as_json)
+
+
+@log.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify_(as_json: bool) -> None:
+    """Check that every entry of every worker follows from the one before. Exit status 1 when one does not."""
+    results = [_verified(directory) for directory in shards(load().data_dir)]
+    if not results:
+        raise Fault("There is no log yet: is PDP_DATA_DIR that of the service?")
+    for result in [] if as_json else results:
+        click.echo(" ".join(f"{name}={value}" for name, value in result.items()))
+    if as_json:
+        click.echo(json.dumps(results))
+    sys.exit(0 if all(result["intact"] for result in results) else 1)
+
+
+def _verified(directory: Path) -> dict[str, Any]:
+    try:
+        return {"log": directory.name, "intact": True, **msgspec.to_builtins(verify(directory))}
+    except Broken as broken:
+        return {"log": directory.name, "intact": False, "broken_at": broken.index, "reason": broken.reason}
+
+
+def _follow(readers: dict[Path, Reader], *, as_json: bool) -> None:
+    data_dir = load().data_dir
+    while True:
+        time.sleep(POLL_S)
+        for directory in shards(data_dir):
+            for entry, line in _read(readers.setdefault(directory, Reader(directory)).lines()):
+                _print(entry, line, as_json=as_json)
+
+
+def _behind(directory: Path) -> int:
+    return next((entry.index + 1 for entry, _ in _read(last_lines(directory, 1))), 0)
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[tuple[Entry, bytes]]:
+    for line in lines:
+        try:
+            yield read_entry(line), line
+        except ValueError:
+            click.echo("(a line that is no record: run `pdp log verify`)", err=True)
+
+
+def _print(entry: Entry, line: bytes, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(line)
+        return
+    click.echo(f"{entry.at}  {entry.kind:20} {_told(entry)}")
+
+
+def _told(entry: Entry) -> str:
+    body = entry.body
+    if entry.kind == "decision":
+        caller, tool = body.get("caller") or {}, body.get("tool") or {}
+        who = "/".join(caller[part] for part in ("person", "agent") if part in caller) or "nobody known"
+        codes = " ".join(reason.get("code", "") for reason in body.get("reasons", []))
+        return _plain(f"{body['id']} {body['decision']}: {who} -> {tool.get('server')}/{tool.get('name')} {codes}")
+    return _plain(" ".join(f"{name}={value}" for name, value in body.items() if isinstance(value, str | int)))
+
+
+def _plain(text: str) -> str:
+    # Names come from outside; a control code among them must not reach the terminal.
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text.strip())

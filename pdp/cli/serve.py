@@ -1,0 +1,79 @@
+"""`pdp serve`: run the service until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+
+import click
+import uvicorn
+
+from ..app import open_service
+from ..settings import Settings, load
+
+GRACE_S = 5  # seconds that requests in flight get when we are told to stop
+
+Announce = Callable[[str], Awaitable[None]]
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (PDP_HOST).")
+@click.option("--port", type=int, help="Port to listen on, 0 for a free one (PDP_PORT).")
+@click.option("--dev", is_flag=True, help="Sample people, tools, tokens and a loopback issuer; loopback only.")
+def serve(host: str | None, port: int | None, dev: bool) -> None:
+    """Serve the decision API, with a local OPA child unless PDP_OPA_URL names a sidecar."""
+    given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    settings = load(**given)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    if dev:
+        from ..dev.run import run_dev
+
+        asyncio.run(run_dev(settings, serve_until_stopped))
+    else:
+        asyncio.run(serve_until_stopped(settings, _say))
+
+
+async def serve_until_stopped(settings: Settings, announce: Announce) -> None:
+    """Open the service, listen, call `announce` with its URL, and serve until SIGINT or SIGTERM."""
+    async with open_service(settings) as service:
+        config = uvicorn.Config(
+            service.app,
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
+            await asyncio.sleep(0.01)
+        if server.started:
+            await announce(_url(server, settings.host))
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _url(server: uvicorn.Server, host: str) -> str:
+    port = server.servers[0].sockets[0].getsockname()[1]
+    return f"http://{host}:{port}"
+
+
+async def _say(url: str) -> None:
+    click.echo(f"pdp serves on {url}")

@@ -1,0 +1,201 @@
+"""Decide: build the policy input, ask the engine, read the reply strictly.
+
+The Structs below *are* contracts section 3: `rego/schemas/input.json` is generated from them, so that `opa check`
+knows every field a rule may use. A reply that is not exactly a `Verdict` is a deny.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct, field
+
+from .answer import Decision as Effect
+from .answer import Reason, Risk
+from .engine import VERDICT
+from .enrich import AgentFacts, DelegationFacts, Facts, PersonFacts
+from .errors import REFUSALS, Refused
+from .identify import Caller, Client, Mode, Session, Token
+from .times import rfc3339
+from .vet import Tool
+
+if TYPE_CHECKING:
+    from .flow import Case, World
+    from .policy.pack import Pack
+
+
+class CallerInput(Struct, frozen=True, omit_defaults=True):
+    """The verified caller with the rights that concern this call; parts that do not apply are absent."""
+
+    verified_by: str
+    mode: Mode
+    client: Client
+    session: Session
+    token: Token
+    person: PersonFacts | None = None
+    agent: AgentFacts | None = None
+    delegation: DelegationFacts | None = None
+
+
+class ApprovalInput(Struct, frozen=True):
+    """An approval that was verified for exactly this call."""
+
+    id: str
+    gates: list[str]
+    approvers: list[str]
+    approved_until: str
+    uses_left: int
+
+
+class CallFacts(Struct, frozen=True):
+    """Facts about this call that no caller can claim. `first_use`: never before allowed for this person and agent."""
+
+    first_use: bool
+
+
+class ClockInput(Struct, frozen=True):
+    """The time of the call in the configured zone; `weekday` 0 is Monday, `date` is `YYYY-MM-DD`."""
+
+    weekday: int
+    hour: int
+    date: str
+    zone: str
+
+
+class PolicyInput(Struct, frozen=True, omit_defaults=True):
+    """Everything policy may look at (contracts, section 3)."""
+
+    caller: CallerInput
+    tool: Tool
+    arguments: dict[str, Any]
+    risk: Risk
+    facts: CallFacts
+    context: dict[str, Any]
+    now: str
+    clock: ClockInput
+    parsed: dict[str, Any]
+    approval: ApprovalInput | None = None
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True):
+    """The closed reply of the policy; anything else is a deny (contracts, section 3)."""
+
+    effect: Effect
+    permits: list[str]
+    broken_guards: list[str]
+    shut_gates: list[str]
+    duties: list[dict[str, Any]]
+    revision: str
+
+
+class Verdict(Struct, frozen=True):
+    """What was decided and why. `revision` and `permits` are empty when the call did not reach the policy."""
+
+    effect: Effect
+    reasons: list[Reason]
+    duties: list[dict[str, Any]] = field(default_factory=list)
+    permits: list[str] = field(default_factory=list)
+    revision: str | None = None
+    note: str = ""
+
+
+async def decide(case: Case, world: World) -> Verdict:
+    """Ask the policy about a case whose caller, facts and tool are known; fills in `case.input`.
+
+    Raises `Refused` with an `engine.*` code when the reply is late, missing, or not exactly what the policy
+    we loaded could say.
+    """
+    case.input = input_for(case, *case.known(), world)
+    body = await world.engine.evaluate(VERDICT, msgspec.json.encode(case.input), case.deadline)
+    return verdict_from(read_reply(body, world.pack), world.pack)
+
+
+def input_for(case: Case, caller: Caller, facts: Facts, tool: Tool, world: World) -> PolicyInput:
+    """Put together what policy may look at: verified facts and the call (contracts, section 3)."""
+    return PolicyInput(
+        caller=CallerInput(
+            verified_by=caller.verified_by,
+            mode=caller.mode,
+            client=caller.client,
+            session=caller.session,
+            token=caller.token,
+            person=facts.person,
+            agent=facts.agent,
+            delegation=facts.delegation,
+        ),
+        tool=tool,
+        arguments=case.query.arguments,
+        parsed={},
+        risk=facts.risk,
+        facts=CallFacts(first_use=facts.first_use),
+        context=case.query.context,
+        now=rfc3339(case.received_at),
+        clock=clock_input(case.received_at, world.zone),
+    )
+
+
+def clock_input(moment: datetime, zone: ZoneInfo) -> ClockInput:
+    """Take a moment apart in the zone that working hours are written in."""
+    local = moment.astimezone(zone)
+    return ClockInput(weekday=local.weekday(), hour=local.hour, date=local.date().isoformat(), zone=zone.key)
+
+
+def read_reply(body: bytes, pack: Pack) -> Reply:
+    """Read the policy's reply; whatever contradicts itself or the loaded pack is refused, never repaired."""
+    try:
+        reply = msgspec.json.decode(body, type=Reply)
+    except msgspec.DecodeError as error:
+        raise Refused("engine.garbled", str(error)) from None
+    if reply.revision != pack.revision:
+        raise Refused("engine.revision", f"expected {pack.revision}, the engine runs {reply.revision}")
+    unknown = [code for code in (*reply.permits, *reply.broken_guards, *reply.shut_gates) if code not in pack.rules]
+    if unknown:
+        raise Refused("engine.garbled", f"rules that are not in the pack: {unknown[:3]}")
+    if not _coherent(reply):
+        raise Refused("engine.garbled", f"effect {reply.effect} contradicts its own rules")
+    return reply
+
+
+def verdict_from(reply: Reply, pack: Pack) -> Verdict:
+    """Add the words of the rules that spoke; an allow needs none."""
+    return Verdict(
+        effect=reply.effect,
+        reasons=[_reason(code, pack) for code in _speaking(reply)],
+        duties=reply.duties if reply.effect == "allow" else [],
+        permits=reply.permits,
+        revision=reply.revision,
+    )
+
+
+def refused(refusal: Refused) -> Verdict:
+    """Turn a refusal into the deny it means."""
+    reason = Reason(code=refusal.code, title=refusal.meaning.title, remedy=refusal.meaning.remedy)
+    return Verdict(effect="deny", reasons=[reason], note=refusal.note)
+
+
+def _coherent(reply: Reply) -> bool:
+    clear = bool(reply.permits) and not reply.broken_guards
+    if reply.effect == "allow":
+        return clear and not reply.shut_gates
+    if reply.effect == "needs_approval":
+        return clear and bool(reply.shut_gates)
+    return True
+
+
+def _speaking(reply: Reply) -> list[str]:
+    if reply.effect == "allow":
+        return []
+    if reply.effect == "needs_approval":
+        return reply.shut_gates
+    causes = [*reply.broken_guards, *([] if reply.permits else ["permits.none"])]
+    return causes or ["duties.undefined"]
+
+
+def _reason(code: str, pack: Pack) -> Reason:
+    if code in REFUSALS:
+        return Reason(code=code, title=REFUSALS[code].title, remedy=REFUSALS[code].remedy)
+    rule = pack.rules[code]
+    return Reason(code=code, title=rule.title, remedy=rule.remedy, owner=rule.owner)

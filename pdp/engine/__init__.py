@@ -1,0 +1,28 @@
+"""What the PDP asks of a policy engine, whichever one runs."""
+
+from typing import Protocol
+
+VERDICT = "pdp/decision/verdict"
+VISIBLE = "pdp/decision/visible"
+
+
+class Engine(Protocol):
+    """A loaded policy that answers queries. `opa` speaks to a server, `local` also runs one."""
+
+    @property
+    def revision(self) -> str:
+        """Return the digest of the policy that every answer must come from."""
+        ...
+
+    async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
+        """Evaluate `data.<entrypoint>` on the input `document` (one JSON value) and return the result's JSON.
+
+        `deadline` is absolute, in seconds of the running loop's `time()`. Raises `Refused` with `engine.unavailable`
+        (no connection), `engine.timeout` (deadline passed, in the queue or on the wire), `engine.garbled` (not a 200
+        with JSON of the expected form and size) or `engine.undefined` (200 without a result).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and, if we started it, the engine."""
+        ...

@@ -1,0 +1,211 @@
+"""Enrich: Caller -> Facts. The rights that concern this call, and the risk with its evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from .answer import Risk
+from .errors import Refused
+from .identify import in_standing
+from .identity import rights, risk
+from .identity.patterns import covers, part_covers
+from .times import rfc3339
+
+if TYPE_CHECKING:
+    from .flow import World
+    from .identify import Caller
+    from .identity.rights import Delegation, Principal, Right, Signal
+    from .query import Query, ToolRef
+
+Impact: TypeAlias = rights.Impact
+
+
+class Entitlement(Struct, frozen=True, omit_defaults=True):
+    """A right that concerns this call. `via` says where it comes from: `direct`, `group:<id>`, `role:<id>`."""
+
+    id: str
+    permission: str
+    via: str
+    constraints: list[rights.Constraint]
+    expires_at: str
+
+
+class PersonFacts(Struct, frozen=True):
+    """A known, active person and the rights that concern this call."""
+
+    id: str
+    roles: list[str]
+    groups: list[str]
+    entitlements: list[Entitlement]
+
+
+class AgentFacts(Struct, frozen=True):
+    """A registered, active agent. `ceiling`: the patterns of its ceiling that cover this tool."""
+
+    id: str
+    owners: list[str]
+    max_impact: Impact
+    ceiling: list[str]
+    entitlements: list[Entitlement]
+
+
+class DelegationFacts(Struct, frozen=True):
+    """The delegation in force from person to agent. `scope`: the patterns of its scope that cover this tool."""
+
+    id: str
+    scope: list[str]
+    max_impact: Impact
+    expires_at: str
+    chain: list[str]
+
+
+class Facts(Struct, frozen=True, omit_defaults=True):
+    """What we know about the caller that concerns this call, at store revision `revision`."""
+
+    risk: Risk
+    revision: int
+    first_use: bool
+    person: PersonFacts | None = None
+    agent: AgentFacts | None = None
+    delegation: DelegationFacts | None = None
+
+
+OLD_TOKEN_S = 8 * 3600  # a working day; a token in use for longer was not renewed when it should have been
+
+
+async def enrich(caller: Caller, query: Query, world: World) -> Facts:
+    """Gather what is known about the caller that concerns this call. Raises `Refused` with a `facts.*` code.
+
+    Standing is looked at again: what was revoked since `identify` is refused here with its `identity.*` code.
+    """
+    revision = world.people.revision  # before anything is read: facts may be newer than it says, never older
+    person = await _principal(caller.person, "identity.person_unknown", world)
+    agent = await _principal(caller.agent, "identity.agent_unknown", world)
+    now = world.now()
+    delegation = in_standing(person, agent, query.tool, now)
+    first_use = not world.people.used_before(caller.person, caller.agent, query.tool.server, query.tool.name)
+    return Facts(
+        risk=await _risk(caller, [p for p in (person, agent) if p], query, world, first_use=first_use),
+        revision=revision,
+        first_use=first_use,
+        person=_person_facts(person, query.tool, rfc3339(now)) if person else None,
+        agent=_agent_facts(agent, query.tool, rfc3339(now)) if agent else None,
+        delegation=_delegation_facts(delegation, caller, query.tool) if delegation else None,
+    )
+
+
+async def _principal(identifier: str | None, unknown: str, world: World) -> Principal | None:
+    if identifier is None:
+        return None
+    found = await world.people.get(identifier)
+    if found is None:
+        raise Refused(unknown, "it was removed since it was identified")
+    return found
+
+
+def _person_facts(person: Principal, tool: ToolRef, now: str) -> PersonFacts:
+    return PersonFacts(
+        id=person.registered.id,
+        roles=[role.id for role in person.roles if role.expires_at > now],
+        groups=[group.id for group in person.groups if group.expires_at > now],
+        entitlements=_entitlements(person, tool, now),
+    )
+
+
+def _agent_facts(agent: Principal, tool: ToolRef, now: str) -> AgentFacts:
+    registered = agent.registered
+    if registered.owners is None or registered.max_impact is None or registered.ceiling is None:
+        raise Refused("facts.unavailable", "an agent without its agent record")
+    return AgentFacts(
+        id=registered.id,
+        owners=registered.owners,
+        max_impact=registered.max_impact,
+        ceiling=_covering(registered.ceiling, tool),
+        entitlements=_entitlements(agent, tool, now),
+    )
+
+
+def _delegation_facts(delegation: Delegation, caller: Caller, tool: ToolRef) -> DelegationFacts:
+    return DelegationFacts(
+        id=delegation.id,
+        scope=_covering(delegation.scope, tool),
+        max_impact=delegation.max_impact,
+        expires_at=delegation.expires_at,
+        chain=list(caller.basis.chain),
+    )
+
+
+def _covering(patterns: list[str], tool: ToolRef) -> list[str]:
+    return [pattern for pattern in patterns if covers(pattern, tool.server, tool.name)]
+
+
+def _entitlements(principal: Principal, tool: ToolRef, now: str) -> list[Entitlement]:
+    return [_entitlement(right) for right in principal.rights if right.expires_at > now and _concerns(right, tool)]
+
+
+def _concerns(right: Right, tool: ToolRef) -> bool:
+    grant = right.grant
+    return part_covers(grant.server_pattern, tool.server) and part_covers(grant.tool_pattern, tool.name)
+
+
+def _entitlement(right: Right) -> Entitlement:
+    return Entitlement(
+        id=right.grant.id,
+        permission=right.grant.permission,
+        via=right.via,
+        constraints=right.grant.constraints,
+        expires_at=right.expires_at,
+    )
+
+
+async def _risk(caller: Caller, principals: list[Principal], query: Query, world: World, *, first_use: bool) -> Risk:
+    now = world.now()
+    session = await world.people.session(caller.token.issuer, caller.session.id)
+    stored = [*session.signals, *(signal for principal in principals for signal in principal.signals)]
+    signs = [_sign(signal) for signal in stored if signal.expires_at > rfc3339(now)]
+    impact, labels = world.tools.impact(query.tool.server, query.tool.name)
+    return risk.assess(
+        [*signs, *_own_signs(caller, principals, now, first_use=first_use)],
+        impact=impact,
+        labels=[label for of_argument in labels.values() for label in of_argument],
+        coverage=_coverage(caller),
+        now=now,
+    )
+
+
+def _sign(signal: Signal) -> risk.Sign:
+    return risk.Sign(
+        code=signal.code,
+        probability=signal.weight / 1000,
+        observed_at=signal.observed_at,
+        half_life_s=signal.half_life_s,
+        source=signal.source,
+    )
+
+
+def _own_signs(caller: Caller, principals: list[Principal], now: datetime, *, first_use: bool) -> list[risk.Sign]:
+    """Return what the token and the store themselves give away."""
+    issued_at = caller.basis.issued_at
+    owners = [p.registered.owners for p in principals if p.registered.kind == "agent"]
+    observed = {
+        "token.bearer_only": (caller.session.sender_constrained == "none", issued_at, "token"),
+        "token.old": ((now - issued_at).total_seconds() > OLD_TOKEN_S, issued_at, "token"),
+        "token.keys_stale": (caller.basis.keys_stale, now, "pdp"),
+        "agent.by_client_id": (caller.basis.agent_by == "client", issued_at, "token"),
+        "agent.unowned": ([] in owners, now, "pdp"),
+        "use.first": (first_use, now, "pdp"),
+    }
+    return [risk.known_sign(code, since, source) for code, (seen, since, source) in observed.items() if seen]
+
+
+def _coverage(caller: Caller) -> dict[str, bool]:
+    """Say which inputs there were; what is missing is weighed as the worst it can be, or not trusted at all."""
+    return {
+        "auth_time": caller.basis.auth_time_known,
+        "session": bool(caller.session.id),
+        "sender_constraint": caller.session.sender_constrained != "none",
+        "authentication_methods": bool(caller.session.amr),
+    }

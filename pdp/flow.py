@@ -1,0 +1,136 @@
+"""The sentence: a query arrives; we identify, enrich, vet, decide, record, and answer.
+
+One deadline, and the only broad `except` of the code base: whatever goes wrong on the way is a recorded deny.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from .answer import Answer, Receipt, Revisions
+from .audit.log import Log
+from .audit.mask import Masker
+from .decide import PolicyInput, Verdict, decide, refused
+from .engine import Engine
+from .enrich import Facts, enrich
+from .errors import Refused
+from .identify import Caller, identify
+from .identity.people import People
+from .identity.tokens import TokenVerifier
+from .ids import new_id
+from .policy.pack import Pack
+from .query import Query
+from .record import record
+from .registry.definitions import Registry
+from .times import Clock, rfc3339
+from .vet import Tool, vet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The collaborators of the steps, opened and closed by `app.py`. Times are seconds."""
+
+    now: Clock
+    zone: ZoneInfo
+    tokens: TokenVerifier
+    people: People
+    tools: Registry
+    pack: Pack
+    engine: Engine
+    log: Log
+    masker: Masker
+    decide_within: float
+    record_within: float
+
+
+@dataclass(kw_only=True)
+class Case:
+    """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest."""
+
+    id: str
+    query: Query
+    pep: str
+    request_id: str
+    received_at: datetime
+    deadline: float
+    started: float
+    caller: Caller | None = None
+    facts: Facts | None = None
+    tool: Tool | None = None
+    registry: int | None = None
+    input: PolicyInput | None = field(default=None, repr=False)
+
+    def revisions(self, verdict: Verdict) -> Revisions:
+        """Return the policy, identity and registry revisions this call was decided on, as far as it got."""
+        identity = self.facts.revision if self.facts else None
+        return Revisions(policy=verdict.revision, identity=identity, registry=self.registry)
+
+    def known(self) -> tuple[Caller, Facts, Tool]:
+        """Return what `decide` needs; a gap here is a bug, and becomes a recorded deny `fault`."""
+        if self.caller is None or self.facts is None or self.tool is None:
+            raise AssertionError("decide was reached before identify, enrich and vet had answered")
+        return self.caller, self.facts, self.tool
+
+
+async def answer(query: Query, pep: str, request_id: str, world: World) -> Answer:
+    """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed."""
+    case = open_case(query, pep, request_id, world)
+    verdict = await judge(case, world)
+    receipt = await record(case, verdict, world)
+    if verdict.effect == "allow" and case.caller:
+        world.people.remember_use(case.caller.person, case.caller.agent, query.tool.server, query.tool.name)
+    return compose(case, verdict, receipt)
+
+
+async def judge(case: Case, world: World) -> Verdict:
+    """Take a case through identify, enrich, vet and decide; every way this can fail is a deny."""
+    try:
+        async with asyncio.timeout_at(case.deadline):
+            case.caller = await identify(case.query, world)
+            case.facts = await enrich(case.caller, case.query, world)
+            case.registry = world.tools.revision
+            case.tool = await vet(case.query, world)
+            return await decide(case, world)
+    except Refused as refusal:
+        return refused(refusal)
+    except TimeoutError:
+        return refused(Refused("deadline"))
+    except Exception:
+        logger.exception("decision %s met a fault; the call is denied", case.id)
+        return refused(Refused("fault"))
+
+
+def open_case(query: Query, pep: str, request_id: str, world: World) -> Case:
+    """Start the clock of one call."""
+    received_at = world.now()
+    started = asyncio.get_running_loop().time()
+    return Case(
+        id=new_id("dec", received_at),
+        query=query,
+        pep=pep,
+        request_id=request_id,
+        received_at=received_at,
+        started=started,
+        deadline=started + world.decide_within,
+    )
+
+
+def compose(case: Case, verdict: Verdict, receipt: Receipt) -> Answer:
+    """Say what was decided and where it is recorded."""
+    return Answer(
+        id=case.id,
+        decision=verdict.effect,
+        reasons=verdict.reasons,
+        duties=verdict.duties,
+        risk=case.facts.risk if case.facts else None,
+        receipt=receipt,
+        revisions=case.revisions(verdict),
+        evaluated_at=rfc3339(case.received_at),
+        elapsed_ms=round((asyncio.get_running_loop().time() - case.started) * 1000, 3),
+    )

@@ -1,0 +1,1 @@
+"""What identify and enrich use: tokens, issuer keys, people and risk."""

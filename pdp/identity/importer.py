@@ -1,0 +1,73 @@
+"""Import a feed: all of it or nothing, the same again changes nothing, and every change is told."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from ..errors import Fault
+from ..store.changes import append, lock
+from ..store.feeds import SHAPES, Difference, apply_rows, nested_groups, unknown_names
+from ..store.sql import Store, transaction
+from .feed import Feed
+from .rows import Rows, wanted_rows
+
+NAMED = 5  # names in one error; the reader finds the rest alike
+
+
+async def import_identity(store: Store, feed: Feed, now: datetime) -> list[Difference]:
+    """Bring the store to what `feed` says and return the differences, row by row.
+
+    People and others that the feed does not mention stay as they are; what it mentions has, of this source, exactly
+    what it lists. Raises `Fault` when the feed contradicts itself or the store (nothing is changed), and
+    `StoreUnavailable`.
+    """
+    rows = wanted_rows(feed)
+    _must_say_once(rows)
+    async with transaction(store) as connection:
+        await lock(connection)  # what we write depends on what we read
+        _must_know(await unknown_names(connection, rows))
+        differences = await apply_rows(connection, rows, _names(rows), feed.source)
+        _must_not_circle(await nested_groups(connection))
+        touched = [entry for difference in differences for entry in difference.touched]
+        await append(connection, "identity", touched, now)
+    return differences
+
+
+def _names(rows: Rows) -> dict[str, set[str]]:
+    """Return whom the feed speaks about."""
+    owners = {"principals": "principal", "groups": "group", "roles": "role"}
+    owners |= {"delegations": "delegation", "servers": "server", "signals": "signal"}
+    return {kind: {row["id"] for row in rows[table]} for table, kind in owners.items()}
+
+
+def _must_say_once(rows: Rows) -> None:
+    for name, shape in SHAPES.items():
+        counted = Counter(tuple(row[column] for column in shape.key) for row in rows[name])
+        twice = [" ".join(key) for key, count in counted.items() if count > 1]
+        if twice:
+            raise Fault(f"The feed says these {name} twice: {_list(twice)}. Keep one of each; nothing was changed.")
+
+
+def _must_know(unknown: Mapping[str, set[str]]) -> None:
+    for kind, names in unknown.items():
+        if names:
+            raise Fault(f"The feed names {kind} that nobody has registered: {_list(names)}. Nothing was changed.")
+
+
+def _must_not_circle(edges: list[tuple[str, str]]) -> None:
+    """Raise `Fault` when a group is, through others, in itself: nobody could say who is in it, and why."""
+    above: dict[str, set[str]] = {}
+    for member, group in edges:
+        above.setdefault(member, set()).add(group)
+    groups = set(above)
+    while groups:  # take away groups that are in none of those left; a circle is what remains
+        free = {group for group in groups if not above[group] & groups}
+        if not free:
+            raise Fault(f"These groups are in each other in a circle: {_list(groups)}. Nothing was changed.")
+        groups -= free
+
+
+def _list(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(ordered[:NAMED]) + more

@@ -1,0 +1,164 @@
+"""People: what the store knows about everyone, close at hand. No database when a decision finds its caller here.
+
+The cache follows the change log of the store every half second and forgets what changed. When it could not do so
+for `STALE_AFTER_S`, nothing in it may be relied on: every question is refused with `facts.stale`, and one that has
+to go to the store, with `facts.unavailable`.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from typing import TypeVar
+
+from ..errors import Refused
+from ..store import identity as stored
+from ..store.changes import MANY, Change, latest, since
+from ..store.identity import Server, SessionRecord, Unreadable
+from ..store.sql import Store, StoreUnavailable, reading
+from ..times import Clock
+from .rights import Principal
+from .shelf import Shelf
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.5  # a change is acted on this soon
+POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
+STALE_AFTER_S = 5.0  # published: facts older than this decide nothing
+PRINCIPALS = 10_000  # cached a process, with all their rights: about 100 MB when each holds fifty
+ALIASES = 50_000  # cached a process, unknown ones too, so that a stranger costs one query
+SESSIONS = 50_000  # cached a process
+SERVERS = 1_000  # cached a process
+USES = 100_000  # (person, agent, tool) triples remembered as used before
+
+K = TypeVar("K")
+V = TypeVar("V")
+Named = tuple[str, str]  # issuer, and what it calls someone or something
+
+
+class People:
+    """Principals, aliases, sessions and servers by name, each as of `revision` or later."""
+
+    def __init__(self, store: Store, now: Clock) -> None:
+        self._store = store
+        self._now = now
+        self._followed_at: datetime | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._principals = Shelf[str, Principal | None](PRINCIPALS, lambda key: stored.find_principal(store, key))
+        self._aliases = Shelf[Named, str | None](ALIASES, lambda key: stored.find_alias(store, *key))
+        self._sessions = Shelf[Named, SessionRecord](SESSIONS, lambda key: stored.find_session(store, *key))
+        self._servers = Shelf[str, Server](SERVERS, lambda key: stored.find_server(store, key))
+        self._used: OrderedDict[tuple[str | None, str | None, str, str], None] = OrderedDict()
+        self.revision = 0
+
+    async def start(self) -> None:
+        """Take the store's revision and go on following it. Raises `StoreUnavailable`."""
+        await self.poll()
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def get(self, principal: str) -> Principal | None:
+        """Return a principal by id, None when there is none. Raises `Refused` with a `facts.*` code."""
+        return await self._ask(self._principals, principal)
+
+    async def named(self, issuer: str, subject: str) -> Principal | None:
+        """Return the principal that `issuer` calls `subject`, None when there is none. Raises `Refused`."""
+        principal = await self._ask(self._aliases, (issuer, subject))
+        return await self.get(principal) if principal is not None else None
+
+    async def session(self, issuer: str, identifier: str) -> SessionRecord:
+        """Return what is known about a sign-in. Raises `Refused`."""
+        return await self._ask(self._sessions, (issuer, identifier))
+
+    async def server(self, identifier: str) -> Server:
+        """Return the audiences and scopes of a server; an unknown one accepts no audience. Raises `Refused`."""
+        return await self._ask(self._servers, identifier)
+
+    def used_before(self, person: str | None, agent: str | None, server: str, tool: str) -> bool:
+        """Say whether this tool was allowed before for exactly this person and agent, as far as we remember."""
+        return (person, agent, server, tool) in self._used
+
+    def remember_use(self, person: str | None, agent: str | None, server: str, tool: str) -> None:
+        """Remember an allowed use; the flow says so after each allow."""
+        use = (person, agent, server, tool)
+        self._used[use] = None
+        self._used.move_to_end(use)
+        if len(self._used) > USES:
+            self._used.popitem(last=False)
+
+    async def poll(self) -> None:
+        """Forget what changed since the last poll. Raises `StoreUnavailable`."""
+        asked_at = self._now()
+        async with reading(self._store) as connection:
+            newest = await latest(connection, "identity")
+            changes = await since(connection, "identity", self.revision) if newest > self.revision else []
+        if newest < self.revision or len(changes) >= MANY:  # a restored backup, or more than we have read
+            self._forget_all()
+        else:
+            self._forget(changes)
+        self.revision = newest
+        self._followed_at = asked_at
+
+    async def _ask(self, shelf: Shelf[K, V], key: K) -> V:
+        self._must_be_fresh()
+        try:
+            return await shelf.get(key)
+        except (StoreUnavailable, Unreadable) as error:
+            raise Refused("facts.unavailable", str(error)) from error
+
+    def _must_be_fresh(self) -> None:
+        if self._followed_at is None:
+            raise Refused("facts.stale", "the change log of the store was not read yet")
+        age = (self._now() - self._followed_at).total_seconds()
+        if abs(age) > STALE_AFTER_S:  # a clock that was set back by hours must not hide an outage
+            raise Refused("facts.stale", f"the change log of the store was last read {age:.0f} s ago")
+
+    async def _follow(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                async with asyncio.timeout(POLL_TIMEOUT_S):
+                    await self.poll()
+            except (StoreUnavailable, TimeoutError) as error:
+                if not away:
+                    logger.warning("the identity store is away; calls are denied until it is back: %s", error)
+                away = True
+            else:
+                away = False
+
+    def _forget(self, changes: Iterable[Change]) -> None:
+        touched: dict[str, set[str]] = {}
+        for change in changes:
+            touched.setdefault(change.kind, set()).add(change.key)
+        if not touched:
+            return
+        if touched.keys() - {"principal", "group", "role", "alias", "session", "server"}:
+            self._forget_all()  # a kind that a newer release writes: unknown is everything
+            return
+        rights = frozenset(f"{kind}:{key}" for kind in ("group", "role") for key in touched.get(kind, ()))
+        self._principals.drop(touched.get("principal", ()))
+        if rights:
+            self._principals.drop_where(lambda kept: kept is not None and not rights.isdisjoint(kept.depends))
+        self._aliases.drop(_names(touched.get("alias", ())))
+        self._sessions.drop(_names(touched.get("session", ())))
+        self._servers.drop(touched.get("server", ()))
+
+    def _forget_all(self) -> None:
+        self._principals.clear()
+        self._aliases.clear()
+        self._sessions.clear()
+        self._servers.clear()
+
+
+def _names(keys: Iterable[str]) -> list[Named]:
+    """Take `<issuer> <name>` apart; an issuer holds no space."""
+    return [(issuer, name) for issuer, _, name in (key.partition(" ") for key in keys)]

@@ -1,0 +1,118 @@
+"""The adapters that may ask: their keys, and one snapshot in memory that follows the store.
+
+A key reads `pdp_<id>_<secret>`; the store holds only SHA-256 of the secret, which has 256 random bits, so a slow
+hash would protect nothing (research identity.md, section 6). It names one adapter, its servers and scopes, and expires.
+"""
+
+import asyncio
+import base64
+import hashlib
+import logging
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+
+from msgspec import Struct
+
+from ..errors import Rejected
+from ..ids import new_id
+from ..store.changes import latest
+from ..store.keys import Row, all_keys
+from ..store.sql import Store, StoreUnavailable, reading
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5  # a revoked key stops working this soon
+Right = Literal["decide", "signals", "identity", "registry", "policy", "audit", "approvals"]
+RIGHTS: tuple[Right, ...] = ("decide", "signals", "identity", "registry", "policy", "audit", "approvals")
+SECRET_BYTES = 32
+
+
+class Pep(Struct, frozen=True):
+    """An adapter in good standing. `servers` may hold `*`, which stands for every server."""
+
+    id: str
+    secret_digest: str
+    servers: frozenset[str]
+    scopes: frozenset[str]
+    expires_at: str
+    unsafe_assert_identity: bool = False
+
+    def must(self, right: Right) -> None:
+        """Raise `Rejected` 403 without the scope `right`."""
+        if right not in self.scopes:
+            raise Rejected(403, "access.scope", f"The key lacks the scope `{right}`.")
+
+    def must_serve(self, server: str) -> None:
+        """Raise `Rejected` 403 unless the key lists `server`."""
+        if server not in self.servers and "*" not in self.servers:
+            raise Rejected(403, "access.server", "The key does not list this server.")
+
+
+def new_key(now: datetime) -> tuple[str, str, str]:
+    """Return the id, the key to hand over once, and the digest to keep."""
+    identifier = new_id("pep", now)
+    secret = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).rstrip(b"=").decode()
+    return identifier, f"pdp_{identifier.removeprefix('pep_')}_{secret}", secret_digest(secret)
+
+
+def secret_digest(secret: str) -> str:
+    """Return the digest under which a key's secret is stored."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Peps:
+    """Keys by id. While the store is away the last snapshot stands: what it admits is denied for stale facts."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._revision = -1
+        self._peps: Mapping[str, Pep] = MappingProxyType({})
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> Mapping[str, Pep]:
+        """Return the current snapshot."""
+        return self._peps
+
+    async def start(self) -> None:
+        """Read the keys once and go on following them. Raises `StoreUnavailable`."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def refresh(self) -> None:
+        """Read the keys again if any changed."""
+        async with reading(self._store) as connection:
+            revision = await latest(connection, "keys")
+            if revision != self._revision:
+                rows = await all_keys(connection)
+                self._peps = MappingProxyType({row["id"]: _pep(row) for row in rows if row["revoked_at"] is None})
+                self._revision = revision
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.refresh()
+            except StoreUnavailable as error:
+                logger.warning("adapter keys could not be refreshed: %s", error)
+
+
+def _pep(row: Row) -> Pep:
+    return Pep(
+        id=row["id"],
+        secret_digest=row["secret_digest"],
+        servers=frozenset(row["servers"]),
+        scopes=frozenset(row["scopes"]),
+        expires_at=row["expires_at"],
+        unsafe_assert_identity=bool(row["unsafe_assert_identity"]),
+    )

@@ -1,0 +1,1 @@
+"""The policy pack: checked, built, probed."""

@@ -1,0 +1,89 @@
+"""The OPA binary as a compiler: check, parse, inspect, build. Nothing from the environment may add a flag."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import Fault
+from .problem import PackRefused, Problem
+
+WITHIN_S = 30  # for each run, 0.05 s are usual; a loaded machine takes longer
+PARSE = "package parse\n\nmodules[path] := rego.parse_module(path, text) if some path, text in input\n"
+
+
+class Compiler:
+    """Runs one OPA binary on the files of a build folder."""
+
+    def __init__(self, opa: Path) -> None:
+        self._opa = opa.absolute()
+
+    def check(self, folder: Path, capabilities: Path, names: dict[str, str]) -> None:
+        """Type-check `bundle` and `laws` below `folder` against its `schemas`.
+
+        Raises `PackRefused`; `names` are what authors call the files of the bundle, by their path in it.
+        """
+        flags = ("--strict", "--format", "json", "--max-errors", "50", "--schema", "schemas")
+        done = self._run(("check", *flags, "--capabilities", str(capabilities), "bundle", "laws"), folder)
+        if done.returncode:
+            raise PackRefused(_problems(done, names))
+
+    def parse(self, texts: dict[str, str], folder: Path) -> dict[str, dict[str, Any]]:
+        """Return OPA's parse of each text, by its name; one run for all, without locations."""
+        module = folder / "parse.rego"
+        module.write_text(PARSE)
+        arguments = ("eval", "--format", "raw", "--data", str(module), "--stdin-input", "data.parse.modules")
+        parsed = self._answer(self._run(arguments, folder, json.dumps(texts)))
+        if parsed.keys() != texts.keys():
+            raise Fault(f"{self._opa} parsed {len(parsed)} of {len(texts)} policy files: check that it is a stock OPA.")
+        return parsed
+
+    def locate(self, file: Path) -> dict[str, Any]:
+        """Return OPA's parse of one file, with locations."""
+        return self._answer(
+            self._run(("parse", "--format", "json", "--json-include", "locations", file.name), file.parent)
+        )
+
+    def inspect(self, folder: Path) -> dict[str, Any]:
+        """Return what `opa inspect -a` says about the files below `folder`."""
+        return self._answer(self._run(("inspect", "--annotations", "--format", "json", "."), folder))
+
+    def build(self, folder: Path, capabilities: Path, revision: str, bundle: Path) -> None:
+        """Write the bundle of `folder`, from inside it, which alone makes it byte for byte the same every time."""
+        flags = ("--bundle", "--capabilities", str(capabilities), "--revision", revision, "--output", str(bundle))
+        done = self._run(("build", *flags, "."), folder)
+        if done.returncode:
+            raise Fault(f"OPA could not build the bundle: {done.stderr.strip()}")
+
+    def _run(self, arguments: Sequence[str], folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [str(self._opa), *arguments]
+        try:
+            return subprocess.run(
+                command, cwd=folder, env={}, input=stdin, capture_output=True, text=True, timeout=WITHIN_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Fault(f"{self._opa} could not be run ({error}): see `pdp opa path`.") from None
+
+    def _answer(self, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise Fault(f"{' '.join(done.args[:2])} failed: {done.stderr.strip() or done.stdout[:500]}") from None
+        return answer
+
+
+def _problems(done: subprocess.CompletedProcess[str], names: dict[str, str]) -> list[Problem]:
+    try:
+        errors = json.loads(done.stdout or done.stderr)["errors"]
+    except (ValueError, KeyError, TypeError):
+        return [Problem("opa check", 0, done.stderr.strip() or done.stdout.strip(), "")]
+    return [_problem(error, names) for error in errors]
+
+
+def _problem(error: dict[str, Any], names: dict[str, str]) -> Problem:
+    location = error.get("location") or {}
+    file = str(location.get("file", "opa check")).removeprefix("bundle/")
+    known = (error.get("details") or {}).get("oneOf") or []
+    instead = f"There are: {', '.join(map(str, known))}." if known else "Correct it."
+    return Problem(names.get(file, file), location.get("row", 0), f"{error['message']}.", instead)

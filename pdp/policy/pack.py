@@ -1,0 +1,177 @@
+"""A policy pack, from files to a bundle that OPA runs: checked, listed, digested, built, and probed before it is used.
+
+collect   every file has its place, or the pack is refused                      sources.py
+check     OPA: types, misspelt fields, allowed built-ins                        compiler.py, schema.py, values.py
+form      rules say what must be there, in a form that cannot hold on nothing   form.py
+law       every rule has its words                                              law.py
+manifest  built from what is there, never written; the only rules asked are the ones it lists
+probe     on the empty input nothing applies, holds, is open or is owed
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..query import canonical, digest
+from .compiler import Compiler
+from .form import offences, package_of
+from .law import Rule, read_rules
+from .probe import probe
+from .problem import PackRefused, Problem
+from .schema import input_schema
+from .sources import FOLDERS, SHARED, Source, collect
+from .values import Values, read_values
+
+__all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
+
+ROOTS = [*SHARED, *FOLDERS, "config", "manifest"]  # what the bundle owns in OPA's data; nobody else writes there
+REVISION_TAG = "mcp-pdp/policy/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code."""
+
+    revision: str
+    bundle: Path
+    rules: dict[str, Rule]
+    config: dict[str, Any]
+
+    def codes(self, folder: str) -> list[str]:
+        """Return the codes of the rules of one folder, sorted."""
+        return sorted(code for code, rule in self.rules.items() if rule.folder == folder)
+
+
+def default_pack_dir() -> Path:
+    """Return the folder of the pack that comes with this package (in a checkout: `rego/`)."""
+    return Path(__file__).parent.parent / "rego"
+
+
+def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
+    """Check the pack in `source` and the rules in `org` with the binary `opa`, and build the bundle in `target`.
+
+    Takes about half a second and runs processes: call it off the event loop. Raises `PackRefused` with the file, the
+    line and what to do instead, and `Fault` when OPA or the folders cannot be used.
+    """
+    found = collect(source, org)
+    values = read_values(found.configs, _json(source, "schemas/config.json"), found.sources)
+    _must_match_this_pdp(source)
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
+        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found.sources, values, target)
+
+
+class _Build:
+    def __init__(self, compiler: Compiler, folder: Path, capabilities: Path) -> None:
+        self._compiler = compiler
+        self._folder = folder
+        self._rules = folder / "bundle"
+        self._capabilities = capabilities.absolute()
+
+    def pack(self, sources: list[Source], values: Values, target: Path) -> Pack:
+        self._write_rules(sources)
+        self._check_types(sources, values)
+        modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
+        _must_be_packages(sources, modules)
+        rules = read_rules(sources, self._compiler.inspect(self._rules))
+        self._check_form(sources, modules, rules)
+        manifest = manifest_of(rules)
+        revision = revision_of(sources, manifest, values.config)
+        self._write_data(manifest | {"revision": revision}, values.config, revision)
+        return Pack(revision=revision, bundle=self._bundle(revision, target), rules=rules, config=values.config)
+
+    def _write_rules(self, sources: list[Source]) -> None:
+        for source in sources:
+            path = self._rules / source.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source.text, "utf-8")
+
+    def _check_types(self, sources: list[Source], values: Values) -> None:
+        """Give every root package the schemas of input and config, by an annotation that covers what is below it."""
+        schemas, laws = self._folder / "schemas", self._folder / "laws"
+        for folder in (schemas, laws):
+            folder.mkdir()
+        (schemas / "input.json").write_text(json.dumps(input_schema()))
+        (schemas / "config.json").write_text(json.dumps(values.schema))
+        for root in (*SHARED, *FOLDERS):
+            (laws / f"{root}.rego").write_text(LAW.format(root=root))
+        self._compiler.check(self._folder, self._capabilities, {source.path: source.file for source in sources})
+
+    def _check_form(self, sources: list[Source], modules: dict[str, Any], rules: dict[str, Rule]) -> None:
+        problems = []
+        for source in sources:
+            if source.code in rules and offences(modules[source.path], source.folder, rules[source.code].stage):
+                located = self._compiler.locate(self._rules / source.path)
+                problems += [
+                    Problem(source.file, *offence)
+                    for offence in offences(located, source.folder, rules[source.code].stage)
+                ]
+        if problems:
+            raise PackRefused(problems)
+
+    def _write_data(self, manifest: dict[str, Any], config: dict[str, Any], revision: str) -> None:
+        for name, value in (("manifest", manifest), ("config", config)):
+            (self._rules / name).mkdir()
+            (self._rules / name / "data.json").write_bytes(canonical(value))
+        (self._rules / ".manifest").write_bytes(canonical({"revision": revision, "roots": sorted(ROOTS)}))
+
+    def _bundle(self, revision: str, target: Path) -> Path:
+        built = self._folder / "bundle.tar.gz"
+        self._compiler.build(self._rules, self._capabilities, revision, built)
+        bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
+        built.replace(bundle)
+        return bundle
+
+
+LAW = """# METADATA
+# scope: subpackages
+# schemas:
+#   - input: schema.input
+#   - data.config: schema.config
+package {root}
+"""
+
+
+def manifest_of(rules: dict[str, Rule]) -> dict[str, Any]:
+    """Return `data.manifest`, without its revision: which rules are asked, which of them about the caller alone."""
+    names = {folder: sorted(rule.name for rule in rules.values() if rule.folder == folder) for folder in FOLDERS}
+    caller = {
+        folder: sorted(rule.name for rule in rules.values() if rule.folder == folder and rule.stage == "caller")
+        for folder in ("permits", "guards")
+    }
+    return names | {"caller": caller, "rules": {code: rules[code].words() for code in sorted(rules)}}
+
+
+def revision_of(sources: list[Source], manifest: dict[str, Any], config: dict[str, Any]) -> str:
+    """Return the digest of all that decides: every file, the manifest, and the values."""
+    content = {"files": {source.path: source.text for source in sources}, "manifest": manifest, "config": config}
+    return digest(REVISION_TAG, content)
+
+
+def _must_be_packages(sources: list[Source], modules: dict[str, Any]) -> None:
+    problems = []
+    for source in sources:
+        package = package_of(modules[source.path])
+        if package != source.code:
+            what = f"The package is {package}, and the file's place says {source.code}."
+            problems.append(Problem(source.file, 0, what, "Make them the same: one file, one package, one code."))
+    if problems:
+        raise PackRefused(problems)
+
+
+def _must_match_this_pdp(source: Path) -> None:
+    """A pack written for another version of the input would be checked against fields that are not sent."""
+    if _json(source, "schemas/input.json") != input_schema():
+        what = "The schema is not that of the input this PDP sends."
+        instead = "Write it anew with `pdp policy schema`, and check the rules against it."
+        raise PackRefused([Problem("schemas/input.json", 0, what, instead)])
+
+
+def _json(source: Path, name: str) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads((source / name).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise PackRefused([Problem(name, 0, f"It cannot be read ({error}).", "Restore it.")]) from None
+    return value

@@ -1,0 +1,155 @@
+"""The files of a policy pack: which there may be, where, and what each becomes.
+
+A rule in a folder that nobody loads is a guard nobody asks. So a name we do not know is refused, never passed over.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .problem import PackRefused, Problem
+
+FOLDERS = ("permits", "guards", "gates", "duties")  # one question each (architecture, section 3)
+SHARED = ("pdp", "lib", "approvals")  # what rules are dispatched by and written in; only the pack has these
+TEST = "_test.rego"
+BESIDE = {"README.md", "config.yaml", "cases"}  # in a pack or an org folder, beside its rules
+BESIDE_PACK = BESIDE | {"schemas", "capabilities.json", "org"}
+MAX_FILE_BYTES = 256 * 1024  # a rule is a page; this is a file somebody dropped in by mistake
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Source(NamedTuple):
+    """A policy file. `path` is its place in the bundle, `file` what its author calls it, `own` an org's own rule."""
+
+    path: str
+    file: str
+    text: str
+    own: bool
+
+    @property
+    def folder(self) -> str:
+        """Return the first part of its path: permits, guards, gates, duties, pdp, lib or approvals."""
+        return self.path.split("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Return the file's name without `.rego`, which is the last part of its package."""
+        return self.path.split("/")[1].removesuffix(".rego")
+
+    @property
+    def code(self) -> str:
+        """Return its package, which is the code of its rule: `guards.risk_ceiling`."""
+        return f"{self.folder}.{self.name}"
+
+
+class Text(NamedTuple):
+    """A text and the name of the file it stands in."""
+
+    file: str
+    text: str
+
+
+class Found(NamedTuple):
+    """Everything a pack and an org folder hold; `configs` are the config.yaml files, the pack's own first."""
+
+    sources: list[Source]
+    configs: list[Text]
+
+
+def collect(pack: Path, org: Path | None) -> Found:
+    """Read the pack and the org folder beside or inside it. Raises `PackRefused` naming every file out of place."""
+    org = _the_only_org(pack, org)
+    reader = _Reader()
+    sources = reader.rules(pack, "", (*SHARED, *FOLDERS), BESIDE_PACK)
+    configs = reader.config(pack, "")
+    if org is not None:
+        sources += reader.rules(org, "org/", FOLDERS, BESIDE)
+        configs += reader.config(org, "org/")
+    problems = [*reader.problems, *_twice(sources), *_lacking(sources)]
+    if problems:
+        raise PackRefused(problems)
+    return Found(sources, configs)
+
+
+def _the_only_org(pack: Path, org: Path | None) -> Path | None:
+    for folder, setting in ((pack, "PDP_POLICY_DIR"), (org, "PDP_ORG_DIR")):
+        if folder is not None and not folder.is_dir():
+            raise PackRefused([Problem(str(folder), 0, "This is not a folder.", f"Correct {setting} or unset it.")])
+    inside = pack / "org"
+    if org is None or org.resolve() == inside.resolve():
+        return inside if inside.is_dir() else None
+    if any(inside.rglob("*.rego")):
+        what = "There are rules here, and PDP_ORG_DIR names another folder."
+        raise PackRefused([Problem(str(inside), 0, what, "Keep all your own rules in one of the two.")])
+    return org
+
+
+class _Reader:
+    """Reads files and keeps what is wrong with them, so that one run names everything."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def rules(self, root: Path, prefix: str, folders: tuple[str, ...], beside: set[str]) -> list[Source]:
+        found: list[Source] = []
+        for entry in _visible(root):
+            if entry.name in folders and entry.is_dir():
+                found += self._folder(entry, prefix)
+            elif entry.name not in beside:
+                instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
+                self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
+        return found
+
+    def config(self, root: Path, prefix: str) -> list[Text]:
+        file = root / "config.yaml"
+        return [Text(prefix + file.name, self._text(file, prefix + file.name))] if file.is_file() else []
+
+    def _folder(self, folder: Path, prefix: str) -> list[Source]:
+        found = []
+        for file in _visible(folder):
+            path = f"{folder.name}/{file.name}"
+            complaint = _out_of_place(file)
+            if complaint is not None:
+                self.problems.append(Problem(prefix + path, 0, *complaint))
+            elif not file.name.endswith(TEST):
+                found.append(Source(path, prefix + path, self._text(file, prefix + path), own=bool(prefix)))
+        return found
+
+    def _text(self, file: Path, name: str) -> str:
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            self.problems.append(Problem(name, 0, f"The file cannot be read ({error}).", "Make it readable UTF-8."))
+            return ""
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _out_of_place(file: Path) -> tuple[str, str] | None:
+    if not file.is_file() or file.suffix != ".rego":
+        return "Only rules and their tests stand here.", "Values belong in config.yaml; move or remove this."
+    if not NAME.fullmatch(file.stem):
+        return "The name cannot be a package.", "Use lower-case letters, digits and underscores."
+    if file.stat().st_size > MAX_FILE_BYTES:
+        return f"The file is larger than {MAX_FILE_BYTES} bytes.", "Keep values in config.yaml."
+    if file.name.endswith(TEST) and not file.with_name(file.name.removesuffix(TEST) + ".rego").is_file():
+        return "A file that ends in _test.rego is left out, and there is no rule beside it that it tests.", "Rename it."
+    return None
+
+
+def _twice(sources: list[Source]) -> Iterator[Problem]:
+    first = {source.path for source in sources if not source.own}
+    for source in sources:
+        if source.own and source.path in first:
+            yield Problem(source.file, 0, f"The pack already has {source.code}.", "Give your rule another name.")
+
+
+def _lacking(sources: list[Source]) -> Iterator[Problem]:
+    if all(source.path != "pdp/decision.rego" for source in sources):
+        yield Problem("pdp/decision.rego", 0, "The entrypoint is missing.", "Restore it from the package.")
+    for folder in ("permits", "guards"):
+        if all(source.folder != folder for source in sources):
+            yield Problem(folder, 0, "There is no rule, so every call would be denied.", "Add one.")

@@ -1,0 +1,106 @@
+"""The values of a pack: config.yaml, read strictly, with what the organisation changes, checked against its schema.
+
+A rule reads what stands under its own name: `data.config.guards.risk_ceiling`. The organisation may change the pack's
+values, and adds sections for rules of its own; a section nobody reads is a misspelt one, and is refused.
+"""
+
+import copy
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import yaml
+
+from .problem import PackRefused, Problem
+from .sources import Source, Text
+
+SCALARS = {bool: "boolean", int: "number", float: "number", str: "string"}
+
+
+class Values(NamedTuple):
+    """What becomes `data.config`, and the schema that `opa check` knows it by."""
+
+    config: dict[str, Any]
+    schema: dict[str, Any]
+
+
+def read_values(configs: list[Text], schema: dict[str, Any], sources: Iterable[Source]) -> Values:
+    """Read config.yaml of the pack and of the org folder. Raises `PackRefused` with the file and the key."""
+    own = [(source.folder, source.name) for source in sources if source.own]
+    schema = copy.deepcopy(schema)
+    config: dict[str, Any] = {}
+    for config_file in configs:
+        config = _merged(config, _sections(read_yaml(config_file), config_file.file))
+        for folder, name in own:
+            if name in config.get(folder, {}):
+                section = schema["properties"].setdefault(folder, {"type": "object", "properties": {}})
+                section["properties"][name] = described(config[folder][name])
+        _must_fit(config, schema, config_file.file)
+    return Values(config, schema)
+
+
+def read_yaml(source: Text) -> Any:
+    """Read YAML whose values are JSON's. Raises `PackRefused` for duplicate keys, NaN and other types."""
+    try:
+        value = yaml.load(source.text, Loader=_JsonLoader)  # noqa: S506  # a safe loader, made stricter below
+        json.dumps(value, allow_nan=False)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise PackRefused([Problem(source.file, line, f"This is not YAML: {error.problem}.", "Correct it.")]) from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise PackRefused([Problem(source.file, 0, f"This cannot be read: {error}.", "Correct it.")]) from None
+    return value
+
+
+def described(value: Any) -> dict[str, Any]:
+    """Return a schema of what `value` is, so that a misspelt key of it is found where a rule reads it."""
+    if isinstance(value, dict) and value:
+        return {"type": "object", "properties": {key: described(item) for key, item in value.items()}}
+    if isinstance(value, dict):
+        return {"type": "object", "additionalProperties": {}}
+    if isinstance(value, list):
+        kinds = [described(item) for item in value]
+        alike = bool(kinds) and all(kind == kinds[0] for kind in kinds)
+        return {"type": "array", "items": kinds[0] if alike else {}}
+    return {"type": SCALARS[type(value)]} if type(value) in SCALARS else {}
+
+
+def _sections(value: Any, file: str) -> dict[str, dict[str, Any]]:
+    value = {} if value is None else value
+    if isinstance(value, dict) and all(isinstance(section, dict) for section in value.values()):
+        return value
+    what = "A config.yaml holds permits, guards, gates and duties, and in each the names of rules."
+    raise PackRefused([Problem(file, 0, what, "Compare it with the pack's own.")])
+
+
+def _merged(base: Any, change: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(change, dict):
+        return change
+    return base | {key: _merged(base[key], value) if key in base else value for key, value in change.items()}
+
+
+def _must_fit(config: dict[str, Any], schema: dict[str, Any], file: str) -> None:
+    errors = jsonschema_rs.validator_for(schema).iter_errors(config)
+    problems = [
+        Problem(file, 0, f"{'.'.join(map(str, error.instance_path)) or 'config'}: {error.message}.", "Correct it.")
+        for error in errors
+    ]
+    if problems:
+        raise PackRefused(problems)
+
+
+class _JsonLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one is much faster
+    """Refuses a key that stands twice, or is not text; reads a date as the text it is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build one mapping."""
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) != len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+        if not all(isinstance(key, str) for key in mapping):
+            raise yaml.constructor.ConstructorError(None, None, "a key is not text", node.start_mark)
+        return mapping
+
+
+_JsonLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))

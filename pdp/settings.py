@@ -1,0 +1,99 @@
+"""Every setting, once. `PDP_*` variables win over the TOML file named by `PDP_CONFIG`; both win over the defaults.
+
+Only `app.py` and `cli/` build `Settings`; nothing reads the environment elsewhere.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from .errors import Fault
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class IssuerSettings(BaseModel):
+    """One token issuer whose access tokens are accepted, and how its tokens look."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(description="The exact `iss` of its tokens.")
+    algorithms: tuple[str, ...] = Field(default=("RS256", "ES256", "EdDSA"), description="Asymmetric algorithms only.")
+    jwks_file: Path | None = Field(default=None, description="A static key set, for issuers that cannot be reached.")
+    jwks_uri: str | None = Field(default=None, description="Where its keys are; without it they are discovered.")
+    token_types: tuple[str, ...] = Field(default=("at+jwt", "application/at+jwt"), description="Accepted `typ` values.")
+    max_lifetime_s: int = Field(default=24 * 3600, description="Tokens that live longer are refused.")
+    leeway_s: int = Field(default=30, ge=0, le=30, description="Clock difference forgiven.")
+    person_claim: str = Field(default="sub", description="The claim that names the person.")
+    client_claim: str = Field(default="client_id", description="The claim that names the OAuth client (Entra: azp).")
+    scope_claim: str = Field(default="scope", description="The claim with the scopes (Entra, Okta: scp).")
+    session_claim: str = Field(default="sid", description="The claim that names the sign-in session.")
+
+
+class Settings(BaseSettings):
+    """The settings of `pdp serve` and of the commands that work on its data directory."""
+
+    model_config = SettingsConfigDict(env_prefix="PDP_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default=Path("var/pdp"), description="Holds pdp.db, log/, keys/ and run/.")
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8180, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(default=None, description="How people reach this service, for links.")
+    policy_dir: Path | None = Field(default=None, description="The policy pack; default: the one in the package.")
+    org_dir: Path | None = Field(default=None, description="Your own permits, guards, gates, duties and config.")
+    opa_url: str | None = Field(default=None, description="A sidecar OPA (http:// or unix://); no child is started.")
+    opa_binary: Path | None = Field(default=None, description="The OPA to run; default: the one `pdp opa path` prints.")
+    opa_connections: int = Field(default=2 * (os.cpu_count() or 1), ge=1, le=256, description="Connections to OPA.")
+    issuers: tuple[IssuerSettings, ...] = Field(default=(), description="Whose access tokens are accepted (JSON).")
+    zone: str = Field(default="UTC", description="The time zone of `clock` in the policy input.")
+    decide_within_s: Seconds = Field(default=0.2, description="Deadline from identify to decide.")
+    record_within_s: Seconds = Field(default=0.3, description="Deadline for writing the record.")
+    record_prompt: Literal["full", "commitment", "none"] = Field(
+        default="full", description="How `context.intent.prompt` is recorded."
+    )
+    max_body_bytes: int = Field(default=256 * 1024, gt=0, description="Largest request body.")
+    max_depth: int = Field(default=32, gt=0, le=128, description="Deepest JSON nesting.")
+    rate_per_second: float = Field(default=2000, gt=0, description="Decisions a second one adapter key may ask for.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Of the service's own log."
+    )
+
+    @field_validator("data_dir", "policy_dir", "org_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and path.absolute()  # what we start may have another working directory
+
+    @property
+    def store_url(self) -> str:
+        """Return the SQLAlchemy URL of the store."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'pdp.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then the TOML file."""
+        _ = dotenv_settings, file_secret_settings
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=os.environ.get("PDP_CONFIG"))
+        return init_settings, env_settings, toml
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings. Raises `Fault` naming each setting that is wrong and why, without its value."""
+    named = os.environ.get("PDP_CONFIG")
+    if named and not Path(named).is_file():
+        raise Fault(f"PDP_CONFIG names {named}, which is not a file: correct the path or unset PDP_CONFIG.")
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+    except ValidationError as error:
+        lines = [f"PDP_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise Fault("These settings are wrong; correct them and start again:\n  " + "\n  ".join(lines)) from None

@@ -1,0 +1,1 @@
+"""Alembic migrations, run by `pdp.store.sql.migrate` at every start."""

@@ -1,0 +1,172 @@
+"""Open the store: SQLite by default, PostgreSQL by setting; one schema, brought up to date at start.
+
+A connection to a SQLite file that was deleted or replaced would go on reading the old one, so every use checks that
+the file is still the one the connection was opened on: a store that went away is an error, never old rights.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ..errors import Fault
+from .changes import lock
+
+BUSY_TIMEOUT_MS = 5000  # a writer waits this long for another before it fails; imports are shorter
+POOL_SIZE = 8  # connections a process keeps; the decision path needs none when warm
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+Store = AsyncEngine
+"""An open store, as the rest of the package names it: SQL and its types stay in this folder."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class StoreUnavailable(Fault):
+    """The store could not be reached or did not answer; the message says what went wrong there."""
+
+
+async def open_store(url: str) -> Store:
+    """Return the store at the SQLAlchemy URL `url`, its schema up to date; the caller disposes of it.
+
+    Raises `Fault` for a URL we do not support or a schema from a newer release, `StoreUnavailable` when the
+    database cannot be reached.
+    """
+    store = _connect(_supported(url))
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(store.dispose)
+        await migrate(store)
+        undo.pop_all()
+    return store
+
+
+@asynccontextmanager
+async def reading(store: Store) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection on which all reads see one moment. Raises `StoreUnavailable`."""
+    if store.dialect.name == "postgresql":
+        store = store.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with _reachable():
+        async with store.connect() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def transaction(store: Store) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection whose writes all happen or none do. Raises `StoreUnavailable`."""
+    with _reachable():
+        async with store.execution_options(writes=True).begin() as connection:
+            yield connection
+
+
+async def migrate(store: Store) -> None:
+    """Bring the schema up to date, once however many processes start together. Raises `Fault`."""
+    async with transaction(store) as connection:
+        await lock(connection)
+        try:
+            await connection.run_sync(_upgrade)
+        except CommandError as error:
+            raise Fault(
+                f"The store's schema is not one this release knows ({error}): run the release that wrote it, or newer."
+            ) from None
+
+
+def _supported(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise Fault("PDP_DATABASE_URL is not a database URL: try sqlite+aiosqlite:///var/pdp/pdp.db.") from None
+    if parsed.drivername not in DRIVERS:
+        raise Fault(f"PDP_DATABASE_URL names {parsed.drivername}: use sqlite+aiosqlite or postgresql+asyncpg.")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise Fault("PDP_DATABASE_URL names no file: the store must outlive the process.")
+    return parsed.set(drivername=DRIVERS[parsed.drivername])
+
+
+def _connect(url: URL) -> Store:
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(Path(url.database or "").absolute())
+    return create_async_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True)
+
+
+def _sqlite(path: Path) -> Store:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # it holds everyone's rights
+    except OSError as error:
+        raise StoreUnavailable(f"The store {path} cannot be opened: {error.strerror}.") from None
+    store = create_async_engine(
+        # mode=rw: a file that went away is an error, not a new and empty store
+        URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"}),
+        pool_size=POOL_SIZE,
+        connect_args={"isolation_level": None},  # we say BEGIN ourselves, so that reads are one snapshot too
+    )
+    _listen(store, path)
+    return store
+
+
+def _listen(store: Store, path: Path) -> None:
+    @event.listens_for(store.sync_engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")  # readers go on while an import writes
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA synchronous = FULL")  # a revocation must survive a power cut
+        cursor.close()
+        record.info["file"] = _file(path)
+
+    @event.listens_for(store.sync_engine, "checkout")
+    def checked_out(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _file(path):
+            raise DisconnectionError(f"{path} is no longer the file this connection was opened on")
+
+    @event.listens_for(store.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        # IMMEDIATE: a writer that starts as a reader fails when another writer was faster
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+class _reachable:  # noqa: N801  # reads as a word at its uses
+    """Turns every way a database fails into `StoreUnavailable`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, SQLAlchemyError | OSError):
+            raise StoreUnavailable(f"The store failed: {type(error).__name__}: {_short(error)}") from error
+
+
+def _short(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else "no details"

@@ -1,0 +1,46 @@
+# METADATA
+# title: Lists
+# description: Words for lists of text, such as scopes, groups and labels. What is not a list of text is no list here.
+package lib.list
+
+# METADATA
+# title: Of text
+# description: "`items` is a list, and everything in it is text. It may be empty."
+of_text(items) if {
+	is_array(items)
+	every item in items { is_string(item) }
+}
+
+# METADATA
+# title: Filled
+# description: "`items` is a list of text with at least one entry."
+filled(items) if {
+	of_text(items)
+	count(items) > 0
+}
+
+# METADATA
+# title: Empty
+# description: "`items` is a list, and nothing is in it. What is missing is not an empty list."
+empty(items) if {
+	is_array(items)
+	count(items) == 0
+}
+
+# METADATA
+# title: Contains all
+# description: "Both are lists of text, and everything in `needed` is in `held`."
+contains_all(held, needed) if {
+	of_text(held)
+	of_text(needed)
+	every item in needed { item in held }
+}
+
+# METADATA
+# title: Contains none
+# description: "Both are lists of text, and nothing in `forbidden` is in `held`."
+contains_none(held, forbidden) if {
+	of_text(held)
+	of_text(forbidden)
+	every item in forbidden { not item in held }
+}

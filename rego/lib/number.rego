@@ -1,0 +1,30 @@
+# METADATA
+# title: Numbers
+# description: Compares numbers, and only numbers. Rego orders null and true below every number, so a bare `<=` lets them pass.
+package lib.number
+
+# METADATA
+# title: At most
+# description: "`value` and `limit` are numbers, and `value` is not larger."
+at_most(value, limit) if {
+	is_number(value)
+	is_number(limit)
+	value <= limit
+}
+
+# METADATA
+# title: At least
+# description: "`value` and `limit` are numbers, and `value` is not smaller."
+at_least(value, limit) if {
+	is_number(value)
+	is_number(limit)
+	value >= limit
+}
+
+# METADATA
+# title: Between
+# description: "All three are numbers, and `value` lies between `low` and `high`, both included."
+between(value, low, high) if {
+	at_least(value, low)
+	at_most(value, high)
+}

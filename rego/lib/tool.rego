@@ -1,0 +1,22 @@
+# METADATA
+# title: Tools
+# description: How a tool is named in config.yaml, and what its labels ask for.
+package lib.tool
+
+import data.lib.list
+
+# METADATA
+# title: Name
+# description: "`server/name`, as entitlements and config.yaml write it."
+name(tool) := concat("/", [tool.server, tool.name])
+
+# METADATA
+# title: Pointers
+# description: "What `by_label` lists for the tool's labels and `by_tool` for its name, together, sorted. Undefined when its labels are no list."
+pointers(tool, by_label, by_tool) := sort(labelled | named) if {
+	list.of_text(tool.labels)
+	is_object(by_label)
+	is_object(by_tool)
+	labelled := {pointer | some label in tool.labels; some pointer in by_label[label]}
+	named := {pointer | some pointer in by_tool[name(tool)]}
+}

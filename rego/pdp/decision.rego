@@ -1,0 +1,114 @@
+# METADATA
+# title: The decision
+# description: |
+#   Asks every rule that the built manifest lists, and nothing else. Only `true` counts, so what is missing, undefined
+#   or of another type never helps a caller. Approvals are looked at here and nowhere else.
+package pdp.decision
+
+import data.manifest
+
+# METADATA
+# title: The verdict on one call
+# entrypoint: true
+verdict := {
+	"effect": effect,
+	"permits": codes("permits", permitted),
+	"broken_guards": codes("guards", broken),
+	"shut_gates": codes("gates", shut),
+	"duties": [duty | some duty in owed; duty.type != "none"],
+	"revision": manifest.revision,
+}
+
+default effect := "deny"
+
+effect := "allow" if {
+	sound
+	count(shut) == 0
+}
+
+effect := "needs_approval" if {
+	sound
+	count(shut) > 0
+}
+
+sound if {
+	every folder in ["permits", "guards", "gates", "duties"] { is_array(manifest[folder]) }
+	count(permitted) > 0
+	count(manifest.guards) > 0
+	count(broken) == 0
+	count(owed) == count(manifest.duties)
+}
+
+permitted contains name if {
+	some name in manifest.permits
+	data.permits[name].applies == true
+}
+
+broken contains name if {
+	some name in manifest.guards
+	not holds(name)
+}
+
+holds(name) if data.guards[name].holds == true
+
+shut contains name if {
+	some name in manifest.gates
+	not is_open(name)
+}
+
+is_open(name) if data.gates[name].open == true
+
+is_open(name) if concat(".", ["gates", name]) in input.approval.gates
+
+owed[name] := duty if {
+	some name in manifest.duties
+	duty := data.duties[name].duty
+	is_string(duty.type)
+}
+
+codes(folder, names) := [concat(".", [folder, name]) | some name in names]
+
+# METADATA
+# title: Which tools a caller may see
+# description: |
+#   One call in, one entry out, in the same order; a call without a named tool has none, and its reader refuses the answer.
+#   Asked are the guards that do not look at arguments, and the permits: whether they apply, or concern the caller at all.
+# entrypoint: true
+# schemas:
+#   - input: {type: object, properties: {calls: {type: array}}}
+visible := {
+	"tools": [entry | some call in input.calls; entry := seen with input as call],
+	"revision": manifest.revision,
+}
+
+seen := {
+	"server": input.tool.server,
+	"name": input.tool.name,
+	"visible": in_sight,
+	"permits": codes("permits", concerned),
+	"broken_guards": codes("guards", unmet),
+}
+
+default in_sight := false
+
+in_sight if {
+	is_array(manifest.caller.guards)
+	count(concerned) > 0
+	count(manifest.caller.guards) > 0
+	count(unmet) == 0
+}
+
+concerned contains name if {
+	some name in manifest.caller.permits
+	data.permits[name].applies == true
+}
+
+concerned contains name if {
+	some name in manifest.permits
+	data.permits[name].concerns == true
+}
+
+unmet contains name if {
+	some name in manifest.caller.guards
+	not holds(name)
+}

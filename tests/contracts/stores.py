@@ -1,0 +1,39 @@
+"""The stores a contract is tested on: a SQLite file, and a PostgreSQL started for the purpose where there is one."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NOBODY = 65534  # PostgreSQL refuses to run as root; this user owns nothing else
+
+
+def postgres_programs() -> Path | None:
+    """Return the folder of a local PostgreSQL's programs, None without one."""
+    found = shutil.which("postgres")
+    folder = Path(found).resolve().parent if found else None
+    return folder if folder and (folder / "initdb").exists() else None
+
+
+@contextmanager
+def postgres(programs: Path) -> Iterator[str]:
+    """Run a fresh PostgreSQL on a unix socket in a folder of its own; yields the URL of its database."""
+    folder = Path(tempfile.mkdtemp(prefix="pdp-pg-"))
+    user = NOBODY if os.geteuid() == 0 else os.geteuid()
+    os.chown(folder, user, -1)
+
+    def run(program: str, *arguments: str) -> None:
+        command = [programs / program, "-D", folder / "data", *arguments]
+        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, timeout=50)
+
+    run("initdb", "-U", "pdp", "-A", "trust", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield f"postgresql+asyncpg://pdp@/postgres?host={folder}"
+    finally:
+        run("pg_ctl", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
