@@ -49,6 +49,12 @@ class Service:
 
     world: World
     app: App
+    peps: Peps
+    projection: Projection
+
+    async def projected(self) -> None:
+        """Return when every decision taken so far can be looked up."""
+        await self.projection.reached(self.world.log.committed - 1)
 
 
 @asynccontextmanager
@@ -68,7 +74,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         projection = Projection(world.log, store)
         await projection.start()
         stack.push_async_callback(projection.close)
-        yield Service(world, _application(settings, world, readiness, peps, store))
+        yield Service(world, _application(settings, world, readiness, peps, store), peps, projection)
 
 
 async def _open_world(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> tuple[World, Readiness]:

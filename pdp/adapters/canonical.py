@@ -38,9 +38,13 @@ Schema = dict[str, Any]
 
 
 class Misfit(Refused):
-    """The arguments do not fit the schema. `hint` says where (a JSON pointer) and what is wrong, never a value."""
+    """The arguments do not fit the schema. `hint` says where (a JSON pointer) and what is wrong, never a value.
 
-    def __init__(self, where: str, problem: str) -> None:
+    Arguments that are not `sayable` cannot be put into a question either: JSON cannot carry them, or too much.
+    """
+
+    def __init__(self, where: str, problem: str, *, sayable: bool = True) -> None:
+        self.sayable = sayable
         self.hint = f"{where[:MAX_WHERE] or 'the arguments'} {problem}"
         super().__init__("tool.arguments", self.hint)
 
@@ -64,9 +68,9 @@ def _check_json(arguments: Any) -> None:
     try:
         size = len(json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode())
     except (ValueError, TypeError, RecursionError):
-        raise Misfit("", "must be plain JSON") from None
+        raise Misfit("", "must be plain JSON", sayable=False) from None
     if size > MAX_BODY_BYTES:
-        raise Misfit("", f"must have at most {MAX_BODY_BYTES} bytes")
+        raise Misfit("", f"must have at most {MAX_BODY_BYTES} bytes", sayable=False)
 
 
 class _Form:

@@ -75,7 +75,7 @@ class Client:
         secret = key.strip()
         if not secret or not secret.isascii() or not secret.isprintable():
             raise Fault("The adapter's key is empty or not a key: make one with `pdp keys create`.")
-        if not 0 < deadline_s:
+        if not deadline_s > 0:
             raise Fault("The adapter's deadline takes more than 0 seconds.")
         self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)
         self._deadline_s = deadline_s
@@ -88,7 +88,7 @@ class Client:
         An allow without a receipt is no answer: a decision that is not on record is nobody's to act on.
         """
         try:
-            answer = read_answer(await self._ask("/v1/decisions", msgspec.json.encode(query)))
+            answer = read_answer(await self._ask("/v1/decisions", _json(query)))
         except msgspec.DecodeError as error:
             raise PdpAway("pdp.garbled", str(error)) from None
         if answer.decision == "allow" and answer.receipt is None:
@@ -98,7 +98,7 @@ class Client:
     async def visible(self, caller: Credential, server: str, tools: Sequence[Listed]) -> frozenset[str]:
         """Return the names of those tools that the caller may call at all, in one question. Raises `PdpAway`."""
         listing = _Listing(caller, server, tools[:MAX_TOOLS])
-        body = await self._ask("/v1/tools/visible", msgspec.json.encode(listing))
+        body = await self._ask("/v1/tools/visible", _json(listing))
         try:
             reply = msgspec.json.decode(body, type=_Visible)
         except msgspec.DecodeError as error:
@@ -107,7 +107,7 @@ class Client:
 
     async def report(self, decision: str, outcome: Outcome) -> None:
         """Say what became of a call. Raises `PdpAway` when the PDP did not take it."""
-        await self._ask(f"/v1/decisions/{decision}/outcome", msgspec.json.encode(outcome))
+        await self._ask(f"/v1/decisions/{decision}/outcome", _json(outcome))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -121,6 +121,13 @@ class Client:
         if reply.status != OK:
             raise _away(reply)
         return reply.body
+
+
+def _json(value: Struct) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (ValueError, TypeError, RecursionError) as error:  # half of a surrogate pair, an endless number
+        raise PdpAway("tool.arguments", f"the question is not JSON: {type(error).__name__}") from None
 
 
 def _away(reply: Reply) -> PdpAway:

@@ -7,6 +7,8 @@ import logging
 import time
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 from msgspec import Struct
@@ -52,11 +54,14 @@ class Enforcer:
     async def call(self, call: Call, run: Run) -> Result:
         """Run an allowed call and return its result; return the reply that explains it for every other."""
         arguments, misfit = _canonical(call)
+        if misfit is not None and not misfit.sayable:
+            logger.warning("call of %s denied without a decision: %s", call.tool, misfit.hint)
+            return replies.refused(misfit)
         try:
             answer = await self._client.decide(self._query(call, arguments))
         except Refused as refusal:
             logger.warning("call of %s denied, %s: %s", call.tool, refusal.code, refusal.note)
-            return replies.refused(misfit or refusal)
+            return replies.refused(refusal)
         if call.definition is None or any(reason.code == "tool.unknown" for reason in answer.reasons):
             self._leave(answer)
             return replies.unknown(call.tool)
@@ -102,10 +107,12 @@ class Enforcer:
     async def _run(self, decision: str, pointers: list[Pointer], arguments: dict[str, Any], run: Run) -> Result:
         started = time.perf_counter()
         outcome = Outcome("failed")
+        handed_on = replies.withheld(decision)
         try:
-            result = await run(arguments)
-            handed_on = _handed_on(result, pointers, decision)
-            outcome = _executed(result, handed_on, started)
+            with _KeptBack(decision, active=bool(pointers)):
+                result = await run(arguments)
+                handed_on = _handed_on(result, pointers, decision)
+                outcome = _executed(result, handed_on, started)
         except CancelledError:
             outcome = Outcome("unknown")
             raise
@@ -117,6 +124,22 @@ class Enforcer:
         """Say that an allowed call was not made after all."""
         if answer.decision == "allow":
             self._outcomes.tell(answer.id, Outcome("not_executed"))
+
+
+class _KeptBack(AbstractContextManager[None]):
+    """Keeps back what a tool raises when its results are redacted: an error's text may hold what the policy hides."""
+
+    def __init__(self, decision: str, *, active: bool) -> None:
+        self._decision = decision
+        self._active = active
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        kept = self._active and isinstance(error, Exception)
+        if kept:
+            logger.warning("an error under %s is withheld: %s", self._decision, kind)
+        return kept
 
 
 def _canonical(call: Call) -> tuple[dict[str, Any], Misfit | None]:

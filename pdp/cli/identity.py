@@ -42,7 +42,7 @@ def import_(file: Path, database: str | None, as_json: bool) -> None:
     for difference in differences:
         click.echo(_line(difference))
     changed = sum(difference.action != "kept" for difference in differences)
-    click.echo(f"{changed} rows changed." if changed else "Nothing to change.")
+    click.echo(f"Rows changed: {changed}." if changed else "Nothing to change.")
 
 
 @identity.command()

@@ -25,6 +25,7 @@ def serve(host: str | None, port: int | None, dev: bool) -> None:
     """Serve the decision API, with a local OPA child unless PDP_OPA_URL names a sidecar."""
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = load(**given)
+    logging.getLogger("alembic").setLevel("WARNING")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     if dev:
         from ..dev.run import run_dev

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ..errors import Fault, Refused
+from .deadlines import Deadlines
 from .wire import OK, Connection, Lost, Response
 
 CONNECTIONS = 2 * (os.cpu_count() or 1)  # measured: OPA is saturated at this many
@@ -52,6 +53,7 @@ class OpaClient:
         self._address = parse_url(url)
         self._url = url
         self._revision = revision
+        self._deadlines = Deadlines()
         self._slots = asyncio.Semaphore(connections)
         self._max_waiting = max_waiting
         self._waiting = 0
@@ -70,7 +72,7 @@ class OpaClient:
         if deadline <= asyncio.get_running_loop().time():
             raise Refused("engine.timeout", "the deadline had passed before OPA was asked")
         try:
-            async with asyncio.timeout_at(deadline):
+            with self._deadlines.at(deadline):
                 response = await self._in_turn(request)
         except TimeoutError:
             raise Refused("engine.timeout", "the deadline passed in the queue or on the wire") from None

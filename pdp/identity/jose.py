@@ -24,34 +24,37 @@ HOSTILE_HEADERS = frozenset(  # keys from the token itself, extensions and encod
 )
 
 
-class Compact(Struct, frozen=True):
-    """A well-formed token of which nothing is verified yet."""
+class Frame(Struct, frozen=True):
+    """A well-formed compact JWS of which nothing is verified yet. `kind`: its `typ`, empty when it has none."""
 
     text: str
     algorithm: str
     kid: str | None
     kind: str
     payload: bytes
-    claims: dict[str, Any]
 
 
-def read_compact(text: str) -> Compact:
-    """Take a token apart. Raises `Refused` with `identity.token_oversize`, `_malformed` or `_type`."""
+def read_frame(text: str) -> Frame:
+    """Take a token apart. Raises `Refused` with an `identity.*` code for its size, form, type or algorithm."""
     if len(text) > MAX_TOKEN:  # 1. size, before anything is decoded
         raise Refused("identity.token_oversize", f"more than {MAX_TOKEN} characters")
     segments = text.split(".")  # 2. three segments in the one canonical encoding
     if len(segments) != SEGMENTS or len(segments[0]) > MAX_HEADER:
         raise _malformed("not three segments with a short header")
     header_bytes, payload, _ = (_decode(segment) for segment in segments)
-    header = _object(header_bytes, "header")  # 3. a header without duplicates, and nothing in it we would have to obey
-    return Compact(
-        text=text,
-        algorithm=_algorithm(header),
-        kid=_kid(header),
-        kind=_kind(header),
-        payload=payload,
-        claims=_object(payload, "payload"),
-    )
+    header = read_object(header_bytes, "header")  # 3. no duplicates, and nothing in it that we would have to obey
+    return Frame(text=text, algorithm=_algorithm(header), kid=_kid(header), kind=_kind(header), payload=payload)
+
+
+def read_object(body: bytes, part: str) -> dict[str, Any]:
+    """Read a JSON object strictly; `part` names it. Raises `Refused` `identity.token_malformed`."""
+    try:
+        value = strict_json(body, depth=MAX_DEPTH)
+    except Rejected as rejected:
+        raise _malformed(f"{part}: {rejected.title}") from None
+    if not isinstance(value, dict):
+        raise _malformed(f"the {part} is not an object")
+    return value
 
 
 def _decode(segment: str) -> bytes:
@@ -64,16 +67,6 @@ def _decode(segment: str) -> bytes:
     if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != segment:
         raise _malformed("a segment has bits left over")
     return decoded
-
-
-def _object(body: bytes, part: str) -> dict[str, Any]:
-    try:
-        value = strict_json(body, depth=MAX_DEPTH)
-    except Rejected as rejected:
-        raise _malformed(f"{part}: {rejected.title}") from None
-    if not isinstance(value, dict):
-        raise _malformed(f"the {part} is not an object")
-    return value
 
 
 def _algorithm(header: dict[str, Any]) -> str:
@@ -94,9 +87,9 @@ def _kid(header: dict[str, Any]) -> str | None:
 
 
 def _kind(header: dict[str, Any]) -> str:
-    kind = header.get("typ")
+    kind = header.get("typ", "")
     if not isinstance(kind, str):
-        raise Refused("identity.token_type", "the header names no type")
+        raise Refused("identity.token_type", "`typ` is not text")
     return kind
 
 

@@ -25,6 +25,7 @@ from ..store.sql import Store, StoreUnavailable, reading
 
 logger = logging.getLogger(__name__)
 
+INTERNAL = frozenset({"pdp.probe"})  # servers that only the PDP itself asks about
 POLL_SECONDS = 0.5  # a revoked key stops working this soon
 Right = Literal["decide", "signals", "identity", "registry", "policy", "audit", "approvals"]
 RIGHTS: tuple[Right, ...] = ("decide", "signals", "identity", "registry", "policy", "audit", "approvals")
@@ -48,7 +49,7 @@ class Pep(Struct, frozen=True):
 
     def must_serve(self, server: str) -> None:
         """Raise `Rejected` 403 unless the key lists `server`."""
-        if server not in self.servers and "*" not in self.servers:
+        if server in INTERNAL or (server not in self.servers and "*" not in self.servers):
             raise Rejected(403, "access.server", "The key does not list this server.")
 
 

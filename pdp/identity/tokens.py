@@ -13,6 +13,7 @@ Step 6 refuses at load (`jwks.py`); revocation is asked for in `identify.py`, at
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jwt
 from jwt import PyJWK
@@ -22,7 +23,7 @@ from ..errors import Refused
 from ..times import Clock
 from .claims import VerifiedToken, check_audience, check_times, read_claims
 from .issuers import Issuer, checked_issuers, plain_type
-from .jose import MAX_TOKEN, Compact, read_compact
+from .jose import MAX_TOKEN, Frame, read_frame, read_object
 from .keys import KeyRing, KeySet
 
 REMEMBERED = 10_000  # verified tokens a process; a few kilobytes each
@@ -74,15 +75,16 @@ class TokenVerifier:
         return Proof(token=token, keys_stale=keys.is_stale(now))
 
     async def _verify(self, text: str) -> tuple[VerifiedToken, KeySet]:
-        compact = read_compact(text)  # 1. to 3.
-        issuer = self._issuer(compact)  # 4.
-        _check_profile(compact, issuer)  # 5.
-        key, keys = await self._keys.of(issuer).find(compact.kid)  # 6.
-        check_signature(compact, key)  # 7.
-        return read_claims(compact.claims, compact.kind, issuer), keys  # 8. and 9.
+        frame = read_frame(text)  # 1. to 3.
+        claims = read_object(frame.payload, "payload")
+        issuer = self._issuer(claims)  # 4.
+        _check_profile(frame, issuer)  # 5.
+        key, keys = await self._keys.of(issuer).find(frame.kid)  # 6.
+        check_signature(frame, key)  # 7.
+        return read_claims(claims, frame.kind, issuer), keys  # 8. and 9.
 
-    def _issuer(self, compact: Compact) -> Issuer:
-        named = compact.claims.get("iss")
+    def _issuer(self, claims: dict[str, Any]) -> Issuer:
+        named = claims.get("iss")
         issuer = self._issuers.get(named) if isinstance(named, str) else None
         if issuer is None:  # an unknown issuer is never looked up: the token would choose what we fetch
             raise Refused("identity.issuer_unknown")
@@ -102,20 +104,20 @@ class TokenVerifier:
             self._remembered.popitem(last=False)
 
 
-def check_signature(compact: Compact, key: PyJWK) -> None:
+def check_signature(frame: Frame, key: PyJWK) -> None:
     """Raise `Refused` `identity.algorithm` or `identity.signature` unless `key` made the signature."""
-    if key.algorithm_name != compact.algorithm:
+    if key.algorithm_name != frame.algorithm:
         raise Refused("identity.algorithm", f"the key is for {key.algorithm_name}")
     try:
-        payload = _jws.decode(compact.text, key, algorithms=[key.algorithm_name])
+        payload = _jws.decode(frame.text, key, algorithms=[key.algorithm_name])
     except (jwt.PyJWTError, ValueError, TypeError) as error:
         raise Refused("identity.signature", type(error).__name__) from None
-    if payload != compact.payload:
+    if payload != frame.payload:
         raise Refused("identity.token_malformed", "two readers saw two payloads")
 
 
-def _check_profile(compact: Compact, issuer: Issuer) -> None:
-    if plain_type(compact.kind) not in {plain_type(kind) for kind in issuer.token_types}:
+def _check_profile(frame: Frame, issuer: Issuer) -> None:
+    if plain_type(frame.kind) not in {plain_type(kind) for kind in issuer.token_types}:
         raise Refused("identity.token_type", f"the issuer's access tokens are {list(issuer.token_types)}")
-    if compact.algorithm not in issuer.algorithms:
+    if frame.algorithm not in issuer.algorithms:
         raise Refused("identity.algorithm", f"the issuer's algorithms are {list(issuer.algorithms)}")

@@ -37,7 +37,7 @@ class Shape(NamedTuple):
 
 
 SHAPES = {  # parents before children
-    shape.table.name: shape
+    str(shape.table.name): shape
     for shape in (
         Shape(tables.principals, ("id",), "id", "principal", lambda row: ("principal", row["id"])),
         Shape(tables.agents, ("id",), "id", "principal", lambda row: ("principal", row["id"])),
@@ -167,7 +167,7 @@ async def _known(connection: AsyncConnection, shape: Shape, names: Names, wanted
     known: dict[Key, Row] = {}
     for query in queries:
         for found in (await connection.execute(query)).mappings():
-            row = dict(found)
+            row = {str(column): value for column, value in found.items()}
             if not by_kind or row[shape.owner] in names.get(row[shape.kind], ()):
                 known[_key(shape, row)] = row
     return known
@@ -206,7 +206,9 @@ def _must_not_hijack(shape: Shape, before: Row, row: Row, source: str) -> None:
 
 
 def _difference(action: Any, shape: Shape, key: Key, before: Row | None, after: Row | None) -> Difference:
-    return Difference(action=action, table=shape.table.name, key=" ".join(map(str, key)), before=before, after=after)
+    return Difference(
+        action=action, table=str(shape.table.name), key=" ".join(map(str, key)), before=before, after=after
+    )
 
 
 def _key(shape: Shape, row: Row) -> Key:

@@ -8,7 +8,10 @@ import data.lib.list
 # METADATA
 # title: Name
 # description: "`server/name`, as entitlements and config.yaml write it."
-name(tool) := concat("/", [tool.server, tool.name])
+name(tool) := concat("/", [tool.server, tool.name]) if {
+	is_string(tool.server)
+	is_string(tool.name)
+}
 
 # METADATA
 # title: Pointers
@@ -18,5 +21,6 @@ pointers(tool, by_label, by_tool) := sort(labelled | named) if {
 	is_object(by_label)
 	is_object(by_tool)
 	labelled := {pointer | some label in tool.labels; some pointer in by_label[label]}
-	named := {pointer | some pointer in by_tool[name(tool)]}
+	called := name(tool)
+	named := {pointer | some pointer in by_tool[called]}
 }

@@ -237,10 +237,31 @@ def who(idp: Idp) -> Iterator[Attack]:
     nearly = [f"{ISSUER}/", ISSUER.upper(), f"{ISSUER}.evil.example", "http://idp.example", f" {ISSUER}", f"{ISSUER}\0"]
     for issuer in (*nearly, "", 1, None, [ISSUER], {"a": ISSUER}, "https://idp.example:443", ABSENT):
         yield Attack(f"iss {issuer!r}", "identity.issuer_unknown", idp.token(iss=issuer))
-    others = [f"{AUDIENCE}/", AUDIENCE.upper(), AUDIENCE[:-1], f"{AUDIENCE}s", "*", "https://mcp.example", f" {AUDIENCE}"]
+    others = [
+        f"{AUDIENCE}/",
+        AUDIENCE.upper(),
+        AUDIENCE[:-1],
+        f"{AUDIENCE}s",
+        "*",
+        "https://mcp.example",
+        f" {AUDIENCE}",
+    ]
     for audience in (*others, ["https://other.example"], [AUDIENCE + "/a", AUDIENCE + "/b"]):
         yield Attack(f"aud {audience!r}", "identity.audience", idp.token(aud=audience))
-    for audience in ("", 1, None, [], {}, [1], [AUDIENCE, 1], [[AUDIENCE]], {"a": AUDIENCE}, True, ABSENT, ["", AUDIENCE]):
+    for audience in (
+        "",
+        1,
+        None,
+        [],
+        {},
+        [1],
+        [AUDIENCE, 1],
+        [[AUDIENCE]],
+        {"a": AUDIENCE},
+        True,
+        ABSENT,
+        ["", AUDIENCE],
+    ):
         yield Attack(f"aud {audience!r}", "identity.claims", idp.token(aud=audience))
     for subject in ("", 1, None, ["a"], {"a": 1}, "a\0b", "a\nb", "\u202eadmin", "a" * 600, True, ABSENT):
         yield Attack(f"sub {subject!r}"[:40], "identity.claims", idp.token(sub=subject))
@@ -312,11 +333,15 @@ def altered(idp: Idp) -> Iterator[Attack]:
             turned[position] ^= 1
             token = f"{header}.{payload}.{b64(bytes(turned))}"
             yield Attack(f"{algorithm}, bit of byte {position} turned", "identity.signature", token)
-        yield Attack(f"{algorithm}, a byte more", "identity.signature", f"{header}.{payload}.{b64(bytes(signed) + b'0')}")
+        yield Attack(
+            f"{algorithm}, a byte more", "identity.signature", f"{header}.{payload}.{b64(bytes(signed) + b'0')}"
+        )
     der = idp.signers["ES256"].private.sign(b"x", ec.ECDSA(hashes.SHA256()))
     header, payload, _ = idp.token().split(".")
     yield Attack("ECDSA signature in DER", "identity.signature", f"{header}.{payload}.{b64(der)}")
-    yield Attack("ECDSA r = s = 1", "identity.signature", f"{header}.{payload}.{b64(bytes(31) + b'1' + bytes(31) + b'1')}")
+    yield Attack(
+        "ECDSA r = s = 1", "identity.signature", f"{header}.{payload}.{b64(bytes(31) + b'1' + bytes(31) + b'1')}"
+    )
 
 
 FAMILIES: list[Callable[[Idp], Iterator[Attack]]] = [

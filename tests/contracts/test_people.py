@@ -58,6 +58,11 @@ async def bring(store: Store, **changes: Any) -> None:
     await import_identity(store, read_feed(msgspec.json.encode(feed)), START)
 
 
+def lose(file: Path) -> None:
+    """Take the store away from under those who use it."""
+    file.unlink()
+
+
 async def rights(people: People) -> list[str]:
     """Return the tools alice may call, by the cache."""
     alice = await people.named(IDP, "00u1")
@@ -70,7 +75,7 @@ def code(refused: pytest.ExceptionInfo[Refused]) -> str:
 
 async def test_a_warm_cache_answers_without_the_store(people: People, file: Path) -> None:
     assert await rights(people) == ["mail/*"]
-    file.unlink()
+    lose(file)
     assert await rights(people) == ["mail/*"]
 
 
@@ -167,7 +172,7 @@ async def test_a_change_is_followed_in_the_background(store: Store, clock: FakeC
         assert await rights(people) == ["mail/*"]
         await bring(store, roles=[{"id": "mailer"}])
         async with asyncio.timeout(5):
-            while await rights(people):
+            while await rights(people):  # noqa: ASYNC110  # the store announces nothing
                 await asyncio.sleep(0.01)
     finally:
         await people.close()
@@ -203,16 +208,18 @@ async def test_before_the_first_poll_nothing_is_answered(store: Store, clock: Fa
 
 
 @pytest.mark.promise("people.stale")
-@pytest.mark.parametrize("lose", [Path.unlink, lambda file: file.rename(file.with_suffix(".old"))], ids=["gone", "moved"])
+@pytest.mark.parametrize(
+    "take", [Path.unlink, lambda file: file.rename(file.with_suffix(".old"))], ids=["gone", "moved"]
+)
 async def test_when_the_store_goes_away_calls_are_denied_within_the_bound_and_allowed_again_when_it_is_back(
-    lose: Any, store: Store, file: Path, tmp_path: Path, clock: FakeClock
+    take: Any, store: Store, file: Path, tmp_path: Path, clock: FakeClock
 ) -> None:
     people = People(store, clock)
     await people.start()
     backup = shutil.copy(file, tmp_path / "backup.db")
     try:
         assert await rights(people) == ["mail/*"]
-        lose(file)
+        take(file)
         with pytest.raises(Refused) as refused:
             await people.get("stranger")
         assert code(refused) == "facts.unavailable"
@@ -233,9 +240,7 @@ async def test_when_the_store_goes_away_calls_are_denied_within_the_bound_and_al
 
 
 @pytest.mark.promise("people.stale")
-async def test_a_restored_backup_is_read_afresh(
-    people: People, store: Store, file: Path, tmp_path: Path
-) -> None:
+async def test_a_restored_backup_is_read_afresh(people: People, store: Store, file: Path, tmp_path: Path) -> None:
     async with transaction(store) as connection:
         await connection.exec_driver_sql("SELECT 1")
     await store.dispose()  # folds the write-ahead log into the file
@@ -298,7 +303,7 @@ class Slow:
     async def was_asked(self, times: int) -> None:
         """Wait until it was asked so often."""
         async with asyncio.timeout(5):
-            while self.asked < times:
+            while self.asked < times:  # noqa: ASYNC110  # bounded, and over in a moment
                 await asyncio.sleep(0)
 
 

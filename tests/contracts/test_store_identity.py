@@ -1,4 +1,4 @@
-"""The identity store on each database: imports that are all or nothing, feeds that never fight, one order of changes."""
+"""The identity store on each database: imports all or nothing, feeds that never fight, one order of changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

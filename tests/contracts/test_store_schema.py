@@ -73,10 +73,14 @@ async def test_a_store_that_cannot_be_reached_is_said_to_be_so_without_its_passw
 
 async def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     store = await open_store(url(tmp_path))
-    with pytest.raises(LookupError):
+
+    async def fail() -> None:
         async with transaction(store) as connection:
             await connection.execute(text("INSERT INTO roles (id, display, source) VALUES ('r', '', 't')"))
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
     async with reading(store) as connection:
         assert (await connection.execute(text("SELECT count(*) FROM roles"))).scalar_one() == 0
     await store.dispose()

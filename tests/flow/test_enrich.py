@@ -103,7 +103,9 @@ async def test_a_right_ends_on_the_second_with_any_of_its_links_and_without_a_po
     end = {"expires_at": "2026-01-05T10:00:02Z"}
     right = {"permission": "call", "tool": "payments/*", **(end if link == "entitlement" else {})}
     await part.bring(
-        people=[{"id": "alice", "aliases": alias("00u1"), "groups": [{"id": "g", **end} if link == "membership" else "g"]}],
+        people=[
+            {"id": "alice", "aliases": alias("00u1"), "groups": [{"id": "g", **end} if link == "membership" else "g"]}
+        ],
         groups=[{"id": "g", "roles": [{"id": "r", **end} if link == "role" else "r"]}],
         roles=[{"id": "r", "entitlements": [right]}],
         delegations=[],
@@ -208,7 +210,12 @@ def signal(kind: str, entity: str, **changes: Any) -> dict[str, Any]:
 async def test_stored_signals_of_person_agent_and_session_are_weighed_and_named(part: Part) -> None:
     healthy = (await facts(part, **DELEGATED)).risk.score
     await part.bring(
-        signals=[signal("person", "alice"), signal("agent", "bot"), signal("session", f"{ISSUER} s-1"), signal("person", "bob")]
+        signals=[
+            signal("person", "alice"),
+            signal("agent", "bot"),
+            signal("session", f"{ISSUER} s-1"),
+            signal("person", "bob"),
+        ]
     )
     found = await facts(part, **DELEGATED)
     assert evidence(found) >= {"person.risky", "agent.risky", "session.risky"}
@@ -231,7 +238,11 @@ async def test_a_signal_fades_and_ends_without_a_poll(part: Part, clock: FakeClo
 @pytest.mark.promise("enrich.risk")
 async def test_a_tool_nobody_registered_is_weighed_as_privileged(part: Part) -> None:
     unknown = (await facts(part, tool="nobody_knows")).risk.score
-    assert unknown > (await facts(part, tool="create_refund")).risk.score > (await facts(part, tool="get_order")).risk.score
+    assert (
+        unknown
+        > (await facts(part, tool="create_refund")).risk.score
+        > (await facts(part, tool="get_order")).risk.score
+    )
 
 
 @pytest.mark.promise("enrich.risk")

@@ -45,7 +45,12 @@ async def test_a_person_with_an_ordinary_client_calls_directly(part: Part) -> No
     found = await caller(part, auth_time=NOW - 90, amr=["pwd"])
     assert parties(found) == ("user_direct", "alice", None)
     assert found.verified_by == "pdp"
-    assert (found.client.id, found.session.id, found.session.age_s, found.session.amr) == ("web-app", "s-1", 90, ["pwd"])
+    assert (found.client.id, found.session.id, found.session.age_s, found.session.amr) == (
+        "web-app",
+        "s-1",
+        90,
+        ["pwd"],
+    )
     assert (found.token.issuer, found.token.scopes) == (ISSUER, ["tools:call", "refunds"])
     assert found.delegation is None
 
@@ -123,7 +128,11 @@ async def test_the_names_of_one_issuer_mean_nothing_at_another(part: Part) -> No
         ({"people": [{"id": "alice", "aliases": alias("00u1"), "status": "disabled"}]}, {}, "identity.person_inactive"),
         ({"people": [{"id": "alice", "aliases": alias("00u1"), "status": "deleted"}]}, {}, "identity.person_inactive"),
         ({"people": [{"id": "alice"}]}, {}, "identity.person_unknown"),
-        ({"agents": [agent("bot", "client-7", status="suspended")]}, {"act": {"sub": "client-7"}}, "identity.agent_inactive"),
+        (
+            {"agents": [agent("bot", "client-7", status="suspended")]},
+            {"act": {"sub": "client-7"}},
+            "identity.agent_inactive",
+        ),
         (
             {"delegations": [delegation("alice", "bot", expires_at="2026-01-05T10:00:00Z")]},
             {"act": {"sub": "client-7"}},
@@ -174,8 +183,9 @@ async def test_a_revoked_session_is_refused_though_its_token_is_good(
 
 
 async def test_among_delegations_of_several_feeds_the_one_that_covers_the_tool_counts(part: Part) -> None:
-    await part.bring(source="self-service", people=[], agents=[], groups=[], roles=[], servers=[],
-                     delegations=[delegation("alice", "bot", scope=["mail/*"], expires_at="2028-01-01T00:00:00Z")])  # fmt: skip
+    other = delegation("alice", "bot", scope=["mail/*"], expires_at="2028-01-01T00:00:00Z")
+    nothing: dict[str, Any] = {"people": [], "agents": [], "groups": [], "roles": [], "servers": []}
+    await part.bring(source="self-service", delegations=[other], **nothing)
     narrow = (await caller(part, act={"sub": "client-7"})).delegation
     alice = await part.people.get("alice")
     assert alice is not None
@@ -192,11 +202,14 @@ async def test_a_token_for_another_server_is_refused(part: Part) -> None:
 @pytest.mark.promise("identify.credentials")
 async def test_an_adapter_may_not_vouch_for_a_caller_and_nobody_comes_without_a_token(part: Part) -> None:
     tool = ToolRef(server="payments", name="create_refund")
-    vouched = Query(caller=Credential(asserted=Assertion(person="alice")), tool=tool)
-    for query, expected in ((vouched, "identity.assertion_refused"), (Query(caller=Credential(), tool=tool), "identity.token_missing")):  # fmt: skip
+    expected = {
+        Credential(asserted=Assertion(person="alice")): "identity.assertion_refused",
+        Credential(): "identity.token_missing",
+    }
+    for credential, expected_code in expected.items():
         with pytest.raises(Refused) as refused:
-            await identify(query, part.world)
-        assert refused.value.code == expected
+            await identify(Query(caller=credential, tool=tool), part.world)
+        assert refused.value.code == expected_code
 
 
 @pytest.mark.promise("identify.credentials")
@@ -205,5 +218,3 @@ async def test_what_the_caller_claims_beside_the_token_identifies_nobody(part: P
     claimed = {"person": "alice", "sub": "00u1", "client_info": {"name": "bot"}}
     with pytest.raises(Refused, match=r"identity\.person_unknown"):
         await identify(Query(caller=query.caller, tool=query.tool, arguments=claimed, context=claimed), part.world)
-
-

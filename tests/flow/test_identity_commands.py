@@ -16,14 +16,20 @@ source: corp-directory
 people: [{id: alice, display: Alice, groups: [support]}, {id: bob}]
 agents: [{id: bot, owners: [alice], max_impact: write, ceiling: ["payments/*"]}]
 groups: [{id: support, roles: [{id: refunder, expires_at: 2020-01-01T00:00:00Z}]}]
-roles: [{id: refunder, entitlements: [{permission: call, tool: payments/*, constraints: [{pointer: /amount, op: le, value: 5}]}]}]
+roles:
+  - id: refunder
+    entitlements: [{permission: call, tool: payments/*, constraints: [{pointer: /amount, op: le, value: 5}]}]
 delegations: [{person: alice, agent: bot, scope: ["payments/*"], max_impact: read, expires_at: 2099-01-01T00:00:00Z}]
 """
 
 
 def pdp(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `pdp identity` on a database in `folder`."""
-    environment = {**os.environ, "PDP_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'pdp.db'}", "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "PDP_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'pdp.db'}",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-m", "pdp", "identity", *arguments]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
 
@@ -40,7 +46,7 @@ def test_an_import_prints_every_row_it_changes_and_the_second_prints_none(tmp_pa
     lines = first.stdout.splitlines()
     assert "+ principals alice" in lines
     assert "+ memberships principal alice support" in lines
-    assert lines[-1] == "11 rows changed."
+    assert lines[-1] == "Rows changed: 10."
     assert pdp(tmp_path, "import", feed(tmp_path)).stdout == "Nothing to change.\n"
     changed = pdp(tmp_path, "import", feed(tmp_path, FEED.replace("{id: bob}", "{id: bob, status: disabled}")))
     assert changed.stdout.splitlines()[0] == "~ principals bob: status: active -> disabled"

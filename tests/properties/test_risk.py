@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.answer import Risk
-from pdp.identity.risk import DEFAULTS, REST, SHOWN, Sign, assess, known_sign, units
+from pdp.identity.risk import DEFAULTS, REST, SHOWN, Sign, assess, units
 from pdp.times import rfc3339
 from tests.conftest import START
 
@@ -140,6 +140,8 @@ def test_after_one_half_life_a_sign_weighs_half() -> None:
 
 
 @pytest.mark.promise("risk.calibrated")
-@pytest.mark.parametrize(("p", "level"), [(0.19, "minimal"), (0.2, "low"), (0.4, "medium"), (0.7, "high"), (0.9, "critical")])
+@pytest.mark.parametrize(
+    ("p", "level"), [(0.19, "minimal"), (0.2, "low"), (0.4, "medium"), (0.7, "high"), (0.9, "critical")]
+)
 def test_levels_begin_where_they_say(p: float, level: str) -> None:
     assert score([stored(p)]).level == level

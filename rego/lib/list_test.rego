@@ -1,0 +1,49 @@
+package lib.list_test
+
+import data.lib.list
+
+no_lists := [null, true, 5, "ab", {}, {"a": "a"}, {"a"}, [null], ["a", 5]]
+
+test_a_filled_list_has_text_in_it if {
+	list.filled(["a"])
+	not list.filled([])
+}
+
+test_an_empty_list_has_nothing_in_it if {
+	list.empty([])
+	not list.empty(["a"])
+}
+
+test_a_list_contains_all_that_is_needed if {
+	list.contains_all(["a", "b"], ["b"])
+	list.contains_all(["a"], [])
+	not list.contains_all(["a"], ["a", "b"])
+	not list.contains_all([], ["a"])
+}
+
+test_a_list_contains_none_of_what_is_forbidden if {
+	list.contains_none(["a"], ["b"])
+	list.contains_none([], ["b"])
+	not list.contains_none(["a", "b"], ["b"])
+}
+
+test_what_is_no_list_of_text_passes_nothing if {
+	every other in no_lists {
+		not list.of_text(other)
+		not list.filled(other)
+		not list.contains_all(other, [])
+		not list.contains_all(["a"], other)
+		not list.contains_none(other, ["b"])
+		not list.contains_none(["a"], other)
+	}
+	every other in [null, true, 5, "", {}] { not list.empty(other) }
+}
+
+test_what_is_missing_passes_nothing if {
+	set() == {1 | list.filled(input.missing)}
+	set() == {1 | list.empty(input.missing)}
+	set() == {1 | list.contains_all(input.missing, [])}
+	set() == {1 | list.contains_all([], input.missing)}
+	set() == {1 | list.contains_none(input.missing, ["a"])}
+	set() == {1 | list.contains_none([], input.missing)}
+}

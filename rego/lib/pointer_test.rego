@@ -1,0 +1,31 @@
+package lib.pointer_test
+
+import data.lib.pointer
+
+document := {"amount": 5, "order": {"items": [{"price": 7}, {"price": 8}], "0": "named"}, "a/b": {"m~n": 9}, "none": null}
+
+test_a_pointer_finds_what_stands_there if {
+	pointer.at(document, "/amount") == 5
+	pointer.at(document, "/order/items/1/price") == 8
+	pointer.at(document, "/order/0") == "named"
+	pointer.at(document, "/a~1b/m~0n") == 9
+}
+
+test_a_pointer_to_nothing_is_undefined if {
+	every nowhere in ["/missing", "/amount/x", "/order/items/2/price", "/order/items/-", "/order/items/01", "/none", "/"] {
+		not pointer.at(document, nowhere)
+	}
+}
+
+test_what_is_no_pointer_finds_nothing if {
+	every other in [null, true, 5, "", "amount", [], {}, ["amount"]] { not pointer.at(document, other) }
+	set() == {1 | pointer.at(document, input.missing)}
+}
+
+test_what_is_no_document_holds_nothing if {
+	every other in [null, true, 5, "amount", [], [5], {}] {
+		not pointer.at(other, "/amount")
+		not pointer.at(other, "/0")
+	}
+	set() == {1 | pointer.at(input.missing, "/amount")}
+}

@@ -1,0 +1,43 @@
+package lib.text_test
+
+import data.lib.text
+
+others := [null, true, 5, [], {}, ["a"], {"a": "a"}]
+
+test_text_in_the_list_is_one_of_it if {
+	text.one_of("a", ["b", "a"])
+	not text.one_of("a", ["b"])
+	not text.one_of("a", [])
+}
+
+test_only_text_is_one_of_a_list if {
+	every other in others { not text.one_of(other, others) }
+	set() == {1 | text.one_of(input.missing, ["a"])}
+}
+
+test_only_a_list_has_members if {
+	every other in [null, true, 5, "a", {"a": "a"}, {"a"}] { not text.one_of("a", other) }
+	set() == {1 | text.one_of("a", input.missing)}
+}
+
+test_text_starts_with_its_beginning if {
+	text.starts_with("PROJ-17", "PROJ-")
+	text.starts_with("PROJ-", "PROJ-")
+	not text.starts_with("XPROJ-17", "PROJ-")
+}
+
+test_an_empty_prefix_is_no_prefix if not text.starts_with("anything", "")
+
+test_only_text_starts_with_text if {
+	every other in others {
+		not text.starts_with(other, "a")
+		not text.starts_with("a", other)
+	}
+	set() == {1 | text.starts_with(input.missing, "a")}
+	set() == {1 | text.starts_with("a", input.missing)}
+}
+
+test_a_path_that_climbs_starts_with_nothing if {
+	every climbing in ["/data/../etc/passwd", `/data/..\etc`, "/data/.."] { not text.starts_with(climbing, "/data/") }
+	text.starts_with("/data/a..b", "/data/")
+}

@@ -1,0 +1,298 @@
+"""`POST /v1/decisions`: what comes back, for whom, and what never does."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.service import Bench, add_pep
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("api.decisions")]
+
+ANSWER = {"id", "decision", "reasons", "risk", "duties", "receipt", "revisions", "evaluated_at", "elapsed_ms"}
+
+
+def codes(answer: Any) -> list[str]:
+    """Return the reason codes of an answer."""
+    return [reason["code"] for reason in answer["reasons"]]
+
+
+async def test_a_person_with_the_right_is_allowed_and_told_where_it_is_recorded(pdp: Bench) -> None:
+    answer = await pdp.ask()
+    assert answer["decision"] == "allow", answer
+    assert answer["reasons"] == []
+    assert answer["id"].startswith("dec_")
+    assert answer["receipt"]["entry_digest"].startswith("sha256:")
+    assert answer["revisions"]["policy"] == pdp.service.world.pack.revision
+    assert answer.keys() <= ANSWER
+
+
+async def test_an_agent_for_a_person_is_allowed_what_both_may_do(pdp: Bench) -> None:
+    token = pdp.token(act={"sub": "client-7"})
+    answer = await pdp.ask("create_refund", {"order": "o-1", "amount": 100}, token=token)
+    assert answer["decision"] == "allow", answer
+
+
+async def test_an_autonomous_agent_is_allowed_by_its_own_right(pdp: Bench) -> None:
+    answer = await pdp.ask(token=pdp.token(sub="client-7", client_id="client-7"))
+    assert answer["decision"] == "allow", answer
+
+
+async def test_a_person_without_the_right_is_denied_with_the_missing_leg_named(pdp: Bench) -> None:
+    answer = await pdp.ask(token=pdp.token(sub="00u2"))
+    assert (answer["decision"], codes(answer)) == ("deny", ["permits.none"])
+    assert answer["reasons"][0]["remedy"]
+
+
+async def test_an_amount_above_the_entitlement_is_denied(pdp: Bench) -> None:
+    answer = await pdp.ask("create_refund", {"order": "o-1", "amount": 10001})
+    assert (answer["decision"], codes(answer)) == ("deny", ["permits.none"])
+
+
+async def test_an_amount_above_the_gate_waits_for_a_human(pdp: Bench) -> None:
+    answer = await pdp.ask("create_refund", {"order": "o-1", "amount": 5001})
+    assert (answer["decision"], codes(answer)) == ("needs_approval", ["gates.amount"])
+
+
+async def test_a_destructive_tool_waits_for_a_human(pdp: Bench) -> None:
+    answer = await pdp.ask("delete_customer", {"customer": "c-1"})
+    assert answer["decision"] == "needs_approval"
+    assert "gates.destructive" in codes(answer)
+    assert "duties" not in answer
+
+
+async def test_a_tool_with_personal_data_is_allowed_with_a_duty_to_redact(pdp: Bench) -> None:
+    answer = await pdp.ask("get_customer", {"customer": "c-1"})
+    assert answer["decision"] == "allow", answer
+    assert answer["duties"] == [{"type": "redact", "pointers": ["/date_of_birth", "/ssn"]}]
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"sub": "nobody"}, "identity.person_unknown"),
+        ({"sub": "00u3"}, "identity.person_inactive"),
+        ({"act": {"sub": "stranger"}}, "identity.agent_unknown"),
+        ({"act": {"sub": "client-9"}}, "identity.agent_inactive"),
+        ({"act": {"sub": "client-8"}}, "identity.delegation_missing"),
+        ({"aud": "https://mcp.example/mail"}, "identity.audience"),
+        ({"exp": 1}, "identity.expired"),
+        ({"iss": "https://evil.example"}, "identity.issuer_unknown"),
+    ],
+)
+async def test_a_caller_who_is_not_in_good_standing_is_denied_on_record(
+    pdp: Bench, claims: dict[str, Any], code: str
+) -> None:
+    answer = await pdp.ask(token=pdp.token(**claims))
+    assert (answer["decision"], codes(answer)) == ("deny", [code])
+    assert answer["receipt"]["index"] > 0
+
+
+async def test_a_tool_that_is_unknown_pending_or_changed_is_denied_on_record(pdp: Bench) -> None:
+    assert codes(await pdp.ask("no_such_tool")) == ["tool.unknown"]
+    assert codes(await pdp.ask("get_report", {})) == ["tool.unapproved"]
+    drifted = pdp.query()
+    drifted["tool"]["definition_digest"] = "sha256:" + "0" * 64
+    assert codes((await pdp.post("/v1/decisions", drifted)).json()) == ["tool.drifted"]
+    del drifted["tool"]["definition_digest"]
+    assert codes((await pdp.post("/v1/decisions", drifted)).json()) == ["tool.drifted"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"order": 5}, {"order": "o-1", "also": 1}, {"order": None}, {"order": ["o-1"]}]
+)
+async def test_arguments_outside_the_approved_schema_are_denied(pdp: Bench, arguments: dict[str, Any]) -> None:
+    assert codes(await pdp.ask("get_order", arguments)) == ["tool.arguments"]
+
+
+async def test_an_adapter_that_vouches_for_a_caller_is_denied(pdp: Bench) -> None:
+    body = pdp.query() | {"caller": {"asserted": {"person": "alice"}}}
+    assert codes((await pdp.post("/v1/decisions", body)).json()) == ["identity.assertion_refused"]
+
+
+async def test_every_answer_forbids_caching_and_echoes_the_request_id(pdp: Bench) -> None:
+    response = await pdp.post("/v1/decisions", pdp.query(), X_Request_ID="my-id-7")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-request-id"] == "my-id-7"
+    refused = await pdp.http.post("/v1/decisions", headers={"X-Request-ID": "my-id-8"})
+    assert refused.headers["x-request-id"] == "my-id-8"
+    strange = await pdp.http.get("/livez", headers={"X-Request-ID": "x" * 500})
+    assert strange.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.promise("api.bad_input")
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 400),
+        (b"null", 400),
+        (b"\xff\xfe", 400),
+        (b'{"caller": {"access_token": "a", "access_token": "b"}, "tool": {"server": "payments", "name": "x"}}', 400),
+        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "arguments": {"n": NaN}}', 400),
+        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "arguments": {"n": 1e999}}', 400),
+        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "arguments": {"n": "\\ud800"}}', 400),
+        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "extra": 1}', 400),
+        (b'{"caller": {}, "tool": {"server": "payments", "name": "x"}}', 400),
+        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": ""}}', 400),
+        (b'{"a":' * 40 + b"1" + b"}" * 40, 400),
+        (b"[" * 100_000, 400),
+        (b'"' + b"x" * (256 * 1024) + b'"', 413),
+    ],
+)
+async def test_a_malformed_body_is_a_problem_without_an_echo(pdp: Bench, body: bytes, status: int) -> None:
+    before = pdp.service.world.log.committed
+    response = await pdp.post("/v1/decisions", body)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json().keys() == {"type", "title", "status", "code"}
+    assert len(response.content) < 300
+    assert pdp.service.world.log.committed == before, "nothing was decided"
+
+
+@pytest.mark.promise("api.bad_input")
+async def test_a_body_that_is_not_json_by_its_header_is_415(pdp: Bench) -> None:
+    assert (await pdp.post("/v1/decisions", pdp.query(), Content_Type="text/plain")).status_code == 415
+
+
+@pytest.mark.promise("api.access")
+@pytest.mark.parametrize("key", ["", "Bearer", "Bearer x", "Basic abc", "Bearer pdp_00_xx", "Bearer pdp__", "Bearer pep_"])
+async def test_nobody_is_answered_without_a_valid_key(pdp: Bench, key: str) -> None:
+    response = await pdp.post("/v1/decisions", pdp.query(), Authorization=key)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert "reasons" not in response.json()
+
+
+@pytest.mark.promise("api.access")
+async def test_a_key_with_one_character_changed_is_refused(pdp: Bench) -> None:
+    changed = pdp.key[:-1] + ("A" if pdp.key[-1] != "A" else "B")
+    response = await pdp.post("/v1/decisions", pdp.query(), Authorization=f"Bearer {changed}")
+    assert response.status_code == 401
+
+
+@pytest.mark.promise("api.access")
+async def test_a_key_asks_only_about_its_servers_and_within_its_scopes(pdp: Bench) -> None:
+    elsewhere = pdp.query()
+    elsewhere["tool"]["server"] = "mail"
+    assert (await pdp.post("/v1/decisions", elsewhere)).status_code == 403
+    reader = await add_pep(pdp.settings, pdp.clock, scopes=["audit"])
+    await pdp.service.peps.refresh()
+    response = await pdp.post("/v1/decisions", pdp.query(), Authorization=f"Bearer {reader}")
+    assert (response.status_code, response.json()["code"]) == (403, "access.scope")
+
+
+@pytest.mark.promise("api.access")
+async def test_no_key_may_ask_about_the_probe_even_with_every_server(pdp: Bench) -> None:
+    key = await add_pep(pdp.settings, pdp.clock, servers=("*",))
+    await pdp.service.peps.refresh()
+    probe = pdp.query()
+    probe["tool"]["server"] = "pdp.probe"
+    response = await pdp.post("/v1/decisions", probe, Authorization=f"Bearer {key}")
+    assert response.status_code == 403
+
+
+@pytest.mark.promise("api.idempotency")
+async def test_the_same_idempotency_key_and_body_get_the_same_answer_and_another_body_a_conflict(pdp: Bench) -> None:
+    body = pdp.query()
+    first = await pdp.post("/v1/decisions", body, Idempotency_Key="k-1")
+    again = await pdp.post("/v1/decisions", body, Idempotency_Key="k-1")
+    assert first.content == again.content
+    other = await pdp.post("/v1/decisions", pdp.query("create_refund"), Idempotency_Key="k-1")
+    assert other.status_code == 409
+
+
+async def test_a_batch_answers_each_in_order_and_a_bad_item_does_not_spoil_the_others(pdp: Bench) -> None:
+    items = [pdp.query(), {"nonsense": 1}, pdp.query("delete_customer", {"customer": "c-1"})]
+    response = await pdp.post("/v1/decisions/batch", {"decisions": items})
+    first, second, third = response.json()["decisions"]
+    assert (first["decision"], second["status"], third["decision"]) == ("allow", 400, "needs_approval")
+    too_many = await pdp.post("/v1/decisions/batch", {"decisions": [pdp.query()] * 101})
+    assert too_many.status_code == 400
+
+
+@pytest.mark.promise("api.visible")
+async def test_a_caller_sees_the_tools_it_may_call_at_all(pdp: Bench) -> None:
+    names = ["get_order", "delete_customer", "get_report", "no_such_tool"]
+    tools = [{"name": name, "definition_digest": pdp.query(name)["tool"]["definition_digest"]} for name in names]
+    body = {"caller": {"access_token": pdp.token()}, "server": "payments", "tools": tools}
+    response = await pdp.post("/v1/tools/visible", body)
+    assert response.status_code == 200, response.text
+    seen = {tool["name"]: tool["visible"] for tool in response.json()["tools"]}
+    assert seen == {"get_order": True, "delete_customer": True, "get_report": False, "no_such_tool": False}
+    assert "private" in response.headers["cache-control"]
+    stranger = await pdp.post("/v1/tools/visible", body | {"caller": {"access_token": pdp.token(sub="00u2")}})
+    assert not any(tool["visible"] for tool in stranger.json()["tools"])
+    refused = await pdp.post("/v1/tools/visible", body | {"caller": {"access_token": "nonsense"}})
+    assert codes(refused.json()) == ["identity.token_malformed"]
+
+
+@pytest.mark.promise("api.outcome")
+async def test_an_outcome_is_taken_once_from_the_adapter_that_asked(pdp: Bench) -> None:
+    decision = (await pdp.ask())["id"]
+    path = f"/v1/decisions/{decision}/outcome"
+    told = await pdp.post(path, {"disposition": "executed", "duration_ms": 3.5})
+    assert told.status_code == 200, told.text
+    again = await pdp.post(path, {"disposition": "executed", "duration_ms": 3.5})
+    assert again.content == told.content
+    assert (await pdp.post(path, {"disposition": "failed"})).status_code == 409
+    assert (await pdp.post(path, {"disposition": "maybe"})).status_code == 400
+    other = await add_pep(pdp.settings, pdp.clock)
+    await pdp.service.peps.refresh()
+    foreign = await pdp.post(path, {"disposition": "executed"}, Authorization=f"Bearer {other}")
+    assert foreign.status_code == 404
+
+
+@pytest.mark.promise("api.outcome")
+async def test_the_record_of_a_decision_can_be_read_with_its_outcome_by_who_may_audit(pdp: Bench) -> None:
+    asked = await pdp.ask()
+    await pdp.post(f"/v1/decisions/{asked['id']}/outcome", {"disposition": "executed"})
+    await pdp.service.projected()
+    response = await pdp.http.get(f"/v1/decisions/{asked['id']}", headers={"Authorization": f"Bearer {pdp.key}"})
+    assert response.status_code == 200, response.text
+    entry = response.json()["entry"]
+    assert entry["body"]["decision"] == "allow"
+    assert entry["body"]["input"]["caller"]["person"]["id"] == "alice"
+    assert response.json()["outcome"]["body"]["outcome"] == {"disposition": "executed"}
+    decider = await add_pep(pdp.settings, pdp.clock)
+    await pdp.service.peps.refresh()
+    for key, status in ((decider, 403), ("", 401)):
+        refused = await pdp.http.get(f"/v1/decisions/{asked['id']}", headers={"Authorization": f"Bearer {key}"})
+        assert refused.status_code == status
+
+
+@pytest.mark.promise("audit.no_secrets")
+async def test_the_access_token_is_nowhere_in_the_log(pdp: Bench) -> None:
+    token = pdp.token()
+    await pdp.ask(token=token, context={"note": f"my token is {token}"})
+    logs = b"".join(path.read_bytes() for path in (pdp.settings.data_dir / "log").rglob("*") if path.is_file())
+    assert len(logs) > 1000
+    assert token.encode() not in logs
+    assert token.rpartition(".")[2].encode() not in logs
+
+
+@pytest.mark.promise("api.health")
+async def test_the_service_is_alive_ready_and_counted(pdp: Bench) -> None:
+    await pdp.ask()
+    assert (await pdp.http.get("/livez")).json() == {"status": "alive"}
+    assert (await pdp.http.get("/readyz")).json() == {"status": "ready"}
+    page = (await pdp.http.get("/metrics")).text
+    assert 'pdp_decisions_total{decision="allow"}' in page
+    assert "pdp_ready 1.0" in page
+
+
+@pytest.mark.promise("api.openapi")
+async def test_the_openapi_description_names_every_route_and_resolves_every_reference(pdp: Bench) -> None:
+    description = (await pdp.http.get("/openapi.json")).json()
+    paths = {"/v1/decisions", "/v1/decisions/batch", "/v1/tools/visible", "/v1/decisions/{id}", "/v1/decisions/{id}/outcome"}
+    assert paths <= description["paths"].keys()
+    references = {part.split('"')[0] for part in json.dumps(description).split('"$ref": "#/components/schemas/')[1:]}
+    assert references <= description["components"]["schemas"].keys()
+
+
+@pytest.mark.promise("api.bad_input")
+async def test_an_unknown_path_or_method_is_a_problem(pdp: Bench) -> None:
+    for response in (await pdp.http.get("/nowhere"), await pdp.http.get("/v1/decisions")):
+        assert response.status_code in {404, 405}
+        assert response.headers["content-type"] == "application/problem+json"
