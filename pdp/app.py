@@ -74,6 +74,8 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         projection = Projection(world.log, store)
         await projection.start()
         stack.push_async_callback(projection.close)
+        if problem := await readiness.problem():  # also warms what the first caller would otherwise wait for
+            logger.warning("not ready: %s", problem)
         yield Service(world, _application(settings, world, readiness, peps, store), peps, projection)
 
 
@@ -121,7 +123,8 @@ async def _open_engine(settings: Settings, pack: Pack) -> Engine:
     if settings.opa_url:
         return OpaClient(settings.opa_url, pack.revision, connections=settings.opa_connections)
     run_dir = settings.data_dir / "run"
-    return await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=settings.opa_connections)
+    connections = settings.opa_connections
+    return await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
 
 
 async def _activate(engine: Engine, pack: Pack, *, patient: bool) -> None:

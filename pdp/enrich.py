@@ -165,7 +165,8 @@ async def _risk(caller: Caller, principals: list[Principal], query: Query, world
     now = world.now()
     session = await world.people.session(caller.token.issuer, caller.session.id)
     stored = [*session.signals, *(signal for principal in principals for signal in principal.signals)]
-    signs = [_sign(signal) for signal in stored if signal.expires_at > rfc3339(now)]
+    moment = rfc3339(now)
+    signs = [_sign(signal) for signal in stored if signal.expires_at > moment]
     impact, labels = world.tools.impact(query.tool.server, query.tool.name)
     return risk.assess(
         [*signs, *_own_signs(caller, principals, now, first_use=first_use)],

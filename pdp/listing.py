@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from .answer import Reason, Receipt, Revisions
-from .decide import input_for, refused
+from .decide import HEAD_START, input_for, refused
 from .engine import VISIBLE
 from .enrich import enrich
 from .errors import Refused, Rejected
@@ -160,7 +160,7 @@ async def _seen(case: Case, listing: Listing, world: World) -> set[str]:
             calls.append(input_for(case, case.caller, case.facts, tool, world))
     if not calls:
         return set()
-    body = await world.engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline)
+    body = await world.engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
     return _read(body, calls_asked=[(call.tool.server, call.tool.name) for call in calls], world=world)
 
 

@@ -32,37 +32,47 @@ class Unfetchable(Fault):
     """A document could not be fetched or is not JSON; the message says why, without its content."""
 
 
-async def fetch_json(url: str, limit: int, within_s: float) -> Any:
-    """Return the JSON document at `url`: https or this machine only, no redirects, at most `limit` bytes.
+class Fetcher:
+    """Fetches documents from time to time. Made once: reading the trusted certificates takes tens of milliseconds."""
 
-    Raises `Unfetchable` when it is not there, not strict JSON, or not complete `within_s` seconds from now.
-    """
-    try:
-        async with asyncio.timeout(within_s), httpx.AsyncClient(timeout=within_s, follow_redirects=False) as client:
-            return strict_json(await _limited(client, url, limit), limit)
-    except TimeoutError:
-        raise Unfetchable(f"{url} did not answer within {within_s} s") from None
-    except Rejected as rejected:
-        raise Unfetchable(f"{url}: {rejected.title}") from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise Unfetchable(f"{url}: {type(error).__name__} {error}") from None
+    def __init__(self) -> None:
+        self._client = httpx.AsyncClient(follow_redirects=False, limits=KEPT_ALIVE)
 
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()
 
-async def _limited(client: httpx.AsyncClient, url: str, limit: int) -> bytes:
-    request = client.build_request("GET", url, headers={"Accept": "application/json", "Accept-Encoding": "identity"})
-    _stay_safe(request)
-    response = await client.send(request, stream=True)
-    try:
-        if response.status_code != httpx.codes.OK:
-            raise Unfetchable(f"{url} answered {response.status_code}")
-        body = bytearray()
-        async for piece in response.aiter_raw():  # never inflated: a few bytes must not become gigabytes
-            body += piece
-            if len(body) > limit:
-                raise Unfetchable(f"{url} has more than {limit} bytes")
-        return bytes(body)
-    finally:
-        await response.aclose()
+    async def json(self, url: str, limit: int, within_s: float) -> Any:
+        """Return the JSON document at `url`: https or this machine only, no redirects, at most `limit` bytes.
+
+        Raises `Unfetchable` when it is not there, not strict JSON, or not complete `within_s` seconds from now.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return strict_json(await self._body(url, limit), limit)
+        except TimeoutError:
+            raise Unfetchable(f"{url} did not answer within {within_s} s") from None
+        except Rejected as rejected:
+            raise Unfetchable(f"{url}: {rejected.title}") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise Unfetchable(f"{url}: {type(error).__name__} {error}") from None
+
+    async def _body(self, url: str, limit: int) -> bytes:
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        request = self._client.build_request("GET", url, headers=headers)
+        _stay_safe(request)
+        response = await self._client.send(request, stream=True)
+        try:
+            if response.status_code != httpx.codes.OK:
+                raise Unfetchable(f"{url} answered {response.status_code}")
+            body = bytearray()
+            async for piece in response.aiter_raw():  # never inflated: a few bytes must not become gigabytes
+                body += piece
+                if len(body) > limit:
+                    raise Unfetchable(f"{url} has more than {limit} bytes")
+            return bytes(body)
+        finally:
+            await response.aclose()
 
 
 class NoReply(Fault):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -70,11 +71,11 @@ async def record(case: Case, verdict: Verdict, world: World) -> Receipt:
 
     Raises `Unrecorded`: then nobody may be told the verdict.
     """
-    now = asyncio.get_running_loop().time()
-    body = decision_record(case, verdict, world, int((now - case.started) * 1_000_000))
+    deadline = asyncio.get_running_loop().time() + world.record_within
+    body = decision_record(case, verdict, world, int((time.perf_counter() - case.started) * 1_000_000))
     durable = _risk_class(case, world) != "read"
     line = _without_credentials(body, case.query.caller)
-    return await world.log.append("decision", line, durable=durable, deadline=now + world.record_within)
+    return await world.log.append("decision", line, durable=durable, deadline=deadline)
 
 
 def decision_record(case: Case, verdict: Verdict, world: World, latency_us: int) -> DecisionRecord:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import click
 import uvicorn
+import uvloop
 
 from ..app import open_service
 from ..settings import Settings, load
@@ -25,14 +26,15 @@ def serve(host: str | None, port: int | None, dev: bool) -> None:
     """Serve the decision API, with a local OPA child unless PDP_OPA_URL names a sidecar."""
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = load(**given)
-    logging.getLogger("alembic").setLevel("WARNING")
+    for chatty in ("alembic", "httpx", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel("WARNING")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     if dev:
         from ..dev.run import run_dev
 
-        asyncio.run(run_dev(settings, serve_until_stopped))
+        uvloop.run(run_dev(settings, serve_until_stopped))
     else:
-        asyncio.run(serve_until_stopped(settings, _say))
+        uvloop.run(serve_until_stopped(settings, _say))
 
 
 async def serve_until_stopped(settings: Settings, announce: Announce) -> None:

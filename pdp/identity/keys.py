@@ -19,7 +19,7 @@ from jwt import PyJWK
 from msgspec import Struct
 
 from ..errors import Fault, Refused
-from ..net import Unfetchable, fetch_json
+from ..net import Fetcher, Unfetchable
 from ..times import Clock
 from .issuers import Issuer, is_loopback, is_protected
 from .jwks import Keys, pick, read_keys
@@ -57,8 +57,9 @@ class KeySet(Struct, frozen=True):
 class IssuerKeys:
     """The current key set of one issuer."""
 
-    def __init__(self, issuer: Issuer, now: Clock) -> None:
+    def __init__(self, issuer: Issuer, now: Clock, fetcher: Fetcher) -> None:
         self._issuer = issuer
+        self._fetcher = fetcher
         self._now = now
         self._current = _from_file(issuer.jwks_file, issuer) if issuer.jwks_file else None
         self._jwks_uri = issuer.jwks_uri
@@ -134,13 +135,15 @@ class IssuerKeys:
     async def _document(self) -> Any:
         if self._jwks_uri is None:
             self._jwks_uri = await self._discover()
-        return await fetch_json(self._jwks_uri, MAX_DOCUMENT, FETCH_TIMEOUT_S)
+        return await self._fetcher.json(self._jwks_uri, MAX_DOCUMENT, FETCH_TIMEOUT_S)
 
     async def _discover(self) -> str:
         failure: Unfetchable | None = None
         for name in DISCOVERY:
             try:
-                metadata = await fetch_json(_well_known(self._issuer.issuer, name), MAX_DOCUMENT, FETCH_TIMEOUT_S)
+                metadata = await self._fetcher.json(
+                    _well_known(self._issuer.issuer, name), MAX_DOCUMENT, FETCH_TIMEOUT_S
+                )
             except Unfetchable as error:
                 failure = error
                 continue
@@ -152,7 +155,8 @@ class KeyRing:
     """The keys of all issuers, renewed in the background."""
 
     def __init__(self, issuers: Iterable[Issuer], now: Clock) -> None:
-        self._issuers = {issuer.issuer: IssuerKeys(issuer, now) for issuer in issuers}
+        self._fetcher = Fetcher()
+        self._issuers = {issuer.issuer: IssuerKeys(issuer, now, self._fetcher) for issuer in issuers}
         self._task: asyncio.Task[None] | None = None
 
     def of(self, issuer: Issuer) -> IssuerKeys:
@@ -174,6 +178,7 @@ class KeyRing:
             with suppress(asyncio.CancelledError):
                 await self._task
         await asyncio.gather(*(keys.close() for keys in self._issuers.values()))
+        await self._fetcher.close()
 
     async def _follow(self) -> None:
         while True:

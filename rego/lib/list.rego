@@ -13,10 +13,10 @@ of_text(items) if {
 
 # METADATA
 # title: Filled
-# description: "`items` is a list of text with at least one entry."
+# description: "`items` is a list with at least one entry, and begins with text."
 filled(items) if {
-	of_text(items)
-	count(items) > 0
+	is_array(items)
+	is_string(items[0])
 }
 
 # METADATA
@@ -29,11 +29,14 @@ empty(items) if {
 
 # METADATA
 # title: Contains all
-# description: "Both are lists of text, and everything in `needed` is in `held`."
+# description: "Both are lists, `needed` of text, and everything in it is in `held`."
 contains_all(held, needed) if {
-	of_text(held)
-	of_text(needed)
-	every item in needed { item in held }
+	is_array(held)
+	is_array(needed)
+	every item in needed {
+		is_string(item)
+		item in held
+	}
 }
 
 # METADATA

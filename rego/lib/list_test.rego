@@ -2,7 +2,9 @@ package lib.list_test
 
 import data.lib.list
 
-no_lists := [null, true, 5, "ab", {}, {"a": "a"}, {"a"}, [null], ["a", 5]]
+no_lists := [null, true, 5, "ab", {}, {"a": "a"}, {"a"}]
+
+mixed := [[null], [5, "a"], [{}]]
 
 test_a_filled_list_has_text_in_it if {
 	list.filled(["a"])
@@ -37,6 +39,17 @@ test_what_is_no_list_of_text_passes_nothing if {
 		not list.contains_none(["a"], other)
 	}
 	every other in [null, true, 5, "", {}] { not list.empty(other) }
+}
+
+test_a_list_of_something_else_is_not_one_of_text if {
+	every other in array.concat(mixed, [["a", 5]]) {
+		not list.of_text(other)
+		not list.contains_all(["a", "5"], other)
+		not list.contains_none(other, ["b"])
+		not list.contains_none(["a"], other)
+	}
+	every other in mixed { not list.filled(other) }
+	not list.contains_all([null, 5], ["a"])
 }
 
 test_what_is_missing_passes_nothing if {

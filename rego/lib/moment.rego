@@ -7,12 +7,11 @@ package lib.moment
 # title: Before
 # description: "Both are times, and `earlier` is before `later`."
 before(earlier, later) if {
-	well_formed(earlier)
-	well_formed(later)
+	regex.match(form, earlier)
+	regex.match(form, later)
 	earlier < later
 }
 
 # METADATA
-# title: Well formed
-# description: "`value` looks like 2026-01-01T00:00:00Z."
-well_formed(value) if regex.match(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$`, value)
+# title: The form of a time
+form := `^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$`

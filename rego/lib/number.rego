@@ -25,6 +25,9 @@ at_least(value, limit) if {
 # title: Between
 # description: "All three are numbers, and `value` lies between `low` and `high`, both included."
 between(value, low, high) if {
-	at_least(value, low)
-	at_most(value, high)
+	is_number(value)
+	is_number(low)
+	is_number(high)
+	low <= value
+	value <= high
 }

@@ -15,8 +15,8 @@ at(document, pointer) := value if {
 }
 
 at(document, pointer) := value if {
+	regex.match(`/\d`, pointer)
 	is_object(document)
-	regex.match(`/\d+(/|$)`, pointer)
 	value := object.get(document, positions(pointer), null)
 	value != null
 }
@@ -24,9 +24,16 @@ at(document, pointer) := value if {
 # METADATA
 # title: Names
 # description: The segments of a pointer, each the name of a member.
-names(pointer) := [replace(replace(segment, "~1", "/"), "~0", "~") |
-	some segment in split(trim_prefix(pointer, "/"), "/")
-]
+# scope: document
+names(pointer) := split(trim_prefix(pointer, "/"), "/") if not contains(pointer, "~")
+
+names(pointer) := unescaped if {
+	contains(pointer, "~")
+	unescaped := [name |
+		some segment in split(trim_prefix(pointer, "/"), "/")
+		name := replace(replace(segment, "~1", "/"), "~0", "~")
+	]
+}
 
 # METADATA
 # title: Positions

@@ -32,7 +32,10 @@ effect := "needs_approval" if {
 }
 
 sound if {
-	every folder in ["permits", "guards", "gates", "duties"] { is_array(manifest[folder]) }
+	is_array(manifest.permits)
+	is_array(manifest.guards)
+	is_array(manifest.gates)
+	is_array(manifest.duties)
 	count(permitted) > 0
 	count(manifest.guards) > 0
 	count(broken) == 0

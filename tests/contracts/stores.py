@@ -26,7 +26,7 @@ def postgres(programs: Path) -> Iterator[str]:
     os.chown(folder, user, -1)
 
     def run(program: str, *arguments: str) -> None:
-        command = [programs / program, "-D", folder / "data", *arguments]
+        command = [str(programs / program), "-D", str(folder / "data"), *arguments]
         subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, timeout=50)
 
     run("initdb", "-U", "pdp", "-A", "trust", "--no-sync")

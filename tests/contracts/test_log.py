@@ -259,6 +259,47 @@ async def test_a_full_disk_refuses_every_entry_until_there_is_room(
     assert verify(log.directory).entries == receipt.index + 1
 
 
+@pytest.fixture
+def freezing_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a real file system that can be frozen, so that writes hang; skips loudly where we may not mount one."""
+    image, place = tmp_path / "image", tmp_path / "disk"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 * 1024 * 1024)
+    for command in (["mkfs.ext4", "-q", str(image)], ["mount", "-o", "loop", str(image), str(place)]):
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no hanging disk was tried: {command[0]} says {done.stderr.decode().strip()}")
+    watchdog = subprocess.Popen(["sh", "-c", f"sleep 30; fsfreeze -u {place}"], start_new_session=True)
+    yield place
+    subprocess.run(["fsfreeze", "-u", str(place)], capture_output=True, check=False)
+    os.killpg(watchdog.pid, signal.SIGKILL)
+    watchdog.wait()
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.promise("log.unrecorded")
+async def test_a_disk_that_hangs_refuses_within_the_deadline_and_is_survived(
+    freezing_disk: Path, clock: FakeClock
+) -> None:
+    log = Log(freezing_disk / "log" / "0", clock)
+    await write(log, 0, durable=True)
+    loop = asyncio.get_running_loop()
+    frozen = await asyncio.create_subprocess_exec("fsfreeze", "-f", str(freezing_disk))
+    assert await frozen.wait() == 0
+    for number in range(1, 4):
+        began = loop.time()
+        with pytest.raises(Unrecorded, match="in time"):
+            await log.append("decision", {"id": f"dec_{number}"}, durable=number == 2, deadline=began + 0.2)
+        assert loop.time() - began < 1.0
+    thawed = await asyncio.create_subprocess_exec("fsfreeze", "-u", str(freezing_disk))
+    assert await thawed.wait() == 0
+    receipt = await write(log, 4, durable=True)
+    await log.close()
+    assert read_entry(lines(log)[-1]).body == {"id": "dec_4"}
+    assert verify(log.directory).entries == receipt.index + 1
+
+
 @pytest.mark.promise("log.unrecorded")
 async def test_a_file_size_limit_of_the_process_refuses_and_is_survived(tmp_path: Path) -> None:
     code = f"""

@@ -19,7 +19,7 @@ from tests.idp import ISSUER
 
 pytestmark = pytest.mark.promise("enrich.sliced")
 NOW = int(START.timestamp())
-DELEGATED = {"act": {"sub": "client-7"}}
+DELEGATED: dict[str, Any] = {"act": {"sub": "client-7"}}
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ async def test_what_the_token_gives_away_is_weighed(part: Part, clock: FakeClock
     assert evidence(await facts(part)) == {"token.bearer_only", "use.first"}
     assert "agent.by_client_id" in evidence(await facts(part, client_id="client-7"))
     assert "agent.by_client_id" not in evidence(await facts(part, **DELEGATED))
-    old = {"iat": NOW - 8 * 3600 - 1, "exp": NOW + 60}
+    old: dict[str, Any] = {"iat": NOW - 8 * 3600 - 1, "exp": NOW + 60}
     assert "token.old" in evidence(await facts(part, **old))
     assert (await facts(part, **old)).risk.score > (await facts(part)).risk.score
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ async def test_a_good_token_of_each_algorithm_is_accepted_with_what_it_says(
 
 
 async def test_shapes_that_real_issuers_send_are_accepted(idp: Idp, verifier: TokenVerifier) -> None:
-    shapes = [
+    shapes: list[dict[str, Any]] = [
         {"aud": [AUDIENCE, "https://other.example"]},
         {"scope": ["tools:call"]},
         {"scope": ABSENT},
@@ -92,7 +93,14 @@ async def test_a_profile_says_where_claims_are_and_which_types_are_accepted(
         session_claim="session_id",
     )
     verifier = TokenVerifier([entra], clock)
-    shape = {"oid": "o-1", "azp": "app-1", "scp": "a b", "session_id": "s-9", "client_id": ABSENT, "jti": ABSENT}
+    shape: dict[str, Any] = {
+        "oid": "o-1",
+        "azp": "app-1",
+        "scp": "a b",
+        "session_id": "s-9",
+        "client_id": ABSENT,
+        "jti": ABSENT,
+    }
     token = (await verifier.verify(idp.token(header={"typ": "JWT"}, **shape), AUDIENCES)).token
     assert (token.subject, token.client, token.scopes, token.session) == ("o-1", "app-1", ("a", "b"), "s-9")
     with pytest.raises(Refused, match=r"identity\.token_type"):
@@ -114,7 +122,13 @@ async def test_a_token_is_good_until_it_expires_even_when_it_is_remembered(
 async def test_a_remembered_token_is_no_good_on_another_server(idp: Idp, verifier: TokenVerifier) -> None:
     token = idp.token()
     await verifier.verify(token, AUDIENCES)
-    for other in ({ISSUER: ["https://mcp.example/mail"]}, {ISSUER: []}, {}, {"https://x.example": [AUDIENCE]}):
+    others: list[dict[str, list[str]]] = [
+        {ISSUER: [f"{AUDIENCE}/"]},
+        {ISSUER: []},
+        {},
+        {"https://x.example": [AUDIENCE]},
+    ]
+    for other in others:
         with pytest.raises(Refused, match=r"identity\.audience"):
             await verifier.verify(token, other)
 

@@ -1,6 +1,7 @@
 """Groups and roles, for any graph: no right without a way to it, none that outlasts a link, and circles end."""
 
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ groups = st.sampled_from(GROUPS)
 
 
 def link(member: str, group: str, until: str = NEVER) -> Membership:
-    kind = "group" if member in GROUPS else "principal"
+    kind: Literal["group", "principal"] = "group" if member in GROUPS else "principal"
     return Membership(member_kind=kind, member=member, group_id=group, expires_at=until)
 
 

@@ -1,0 +1,218 @@
+"""What breaks ends as a recorded deny within the deadline, and the service recovers by itself (architecture, 4)."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pdp.audit.read import find_entry
+from pdp.engine.local import LocalOpa
+from pdp.engine.opa import OpaClient
+from pdp.flow import answer
+from pdp.identity.people import People
+from pdp.query import query_from
+from tests.conftest import FakeClock
+from tests.contracts.scripted import Peer, ok, scripted
+from tests.service import Bench, running
+
+DEADLINE_S = 0.2 + 0.3  # decide and record
+SLACK_S = 0.4  # a loaded machine of two cores
+BACK_WITHIN_S = 3.0
+
+
+def local(pdp: Bench) -> LocalOpa:
+    """Return the engine of a service that runs its own OPA."""
+    engine = pdp.service.world.engine
+    assert isinstance(engine, LocalOpa)
+    return engine
+
+
+def kill(pdp: Bench, what: signal.Signals) -> None:
+    """Send a signal to the OPA of a service."""
+    pid = local(pdp).pid
+    assert pid is not None
+    os.kill(pid, what)
+
+
+def said(answer: Any) -> tuple[str, list[str]]:
+    """Return an answer's decision and reason codes."""
+    return answer["decision"], [reason["code"] for reason in answer["reasons"]]
+
+
+def recorded(pdp: Bench, answer: Any) -> str:
+    """Return what the log holds about an answer."""
+    entry = find_entry(pdp.settings.data_dir, answer["id"])
+    assert entry is not None, "an answer that is not on record"
+    return str(entry.body["decision"])
+
+
+async def allowed_again(pdp: Bench, within: float = BACK_WITHIN_S) -> float:
+    """Return how many seconds it took until a call was allowed."""
+    began = time.monotonic()
+    while time.monotonic() - began < within:
+        if (await pdp.ask())["decision"] == "allow":
+            return time.monotonic() - began
+        await asyncio.sleep(0.02)
+    pytest.fail(f"no allow within {within} s")
+
+
+@pytest.mark.promise("fault.opa_killed")
+async def test_while_opa_is_dead_every_answer_under_load_is_a_recorded_deny_and_allows_come_back(tmp_path: Path) -> None:
+    async with running(tmp_path) as pdp:
+        answers: list[tuple[float, Any]] = []
+        slowest = 0.0
+
+        async def ask_until(stop: float) -> None:
+            nonlocal slowest
+            while time.monotonic() < stop:
+                began = time.monotonic()
+                given = await pdp.ask()
+                slowest = max(slowest, time.monotonic() - began)
+                answers.append((time.monotonic(), given))
+                await asyncio.sleep(0)
+
+        load = [asyncio.create_task(ask_until(time.monotonic() + BACK_WITHIN_S)) for _ in range(16)]
+        while len(answers) < 50:  # noqa: ASYNC110  # the load runs
+            await asyncio.sleep(0.01)
+        kill(pdp, signal.SIGKILL)
+        killed = time.monotonic()
+        await asyncio.gather(*load)
+        denied = [given for _, given in answers if given["decision"] != "allow"]
+        assert denied, "the kill was never noticed"
+        assert {said(given)[0] for given in denied} == {"deny"}
+        assert {said(given)[1][0] for given in denied} <= {"engine.unavailable", "engine.timeout"}
+        back = [at for at, given in answers if at > killed + 0.02 and given["decision"] == "allow"]
+        assert back, "no allow came back"
+        assert min(back) - killed < BACK_WITHIN_S
+        assert slowest < DEADLINE_S + SLACK_S, "a request hung past its deadline"
+        sample = [*denied[:20], *(given for _, given in answers[-20:])]
+        assert Counter(recorded(pdp, given) for given in sample) == Counter(given["decision"] for given in sample)
+
+
+@pytest.mark.promise("fault.opa_stopped")
+async def test_a_stopped_opa_is_a_recorded_deny_within_the_deadline_and_continues(tmp_path: Path) -> None:
+    async with running(tmp_path) as pdp:
+        assert said(await pdp.ask()) == ("allow", [])
+        kill(pdp, signal.SIGSTOP)
+        began = time.monotonic()
+        given = await pdp.ask()
+        assert time.monotonic() - began < DEADLINE_S + SLACK_S
+        assert said(given) == ("deny", ["engine.timeout"])
+        assert recorded(pdp, given) == "deny"
+        kill(pdp, signal.SIGCONT)
+        await allowed_again(pdp)
+
+
+LIES: list[tuple[Any, str]] = [  # what an engine says instead of a verdict, or changes in a good one
+    (None, "engine.undefined"),
+    ({"effect": "allow"}, "engine.garbled"),
+    ("allow", "engine.garbled"),
+    (True, "engine.garbled"),
+    ([], "engine.garbled"),
+    (b"allow", "engine.garbled"),
+    ({"+revision": "sha256:other"}, "engine.revision"),
+    ({"+also": 1}, "engine.garbled"),
+    ({"+effect": "permit"}, "engine.garbled"),
+    ({"+effect": "ALLOW"}, "engine.garbled"),
+    ({"+permits": []}, "engine.garbled"),
+    ({"+permits": "permits.person_entitled"}, "engine.garbled"),
+    ({"+permits": ["permits.everyone"]}, "engine.garbled"),
+    ({"+broken_guards": ["guards.token_scope"]}, "engine.garbled"),
+    ({"+shut_gates": ["gates.amount"]}, "engine.garbled"),
+    ({"+effect": "needs_approval"}, "engine.garbled"),
+    ({"+duties": {}}, "engine.garbled"),
+]
+
+
+def reply_of(lie: Any, revision: str) -> bytes:
+    """Return the HTTP answer that tells a lie."""
+    if isinstance(lie, bytes):
+        return ok(lie)
+    if lie is None:
+        return ok(b"{}")
+    good = {"effect": "allow", "permits": ["permits.person_entitled"], "broken_guards": [], "shut_gates": []}
+    if isinstance(lie, dict) and all(name.startswith("+") for name in lie):
+        lie = {**good, "duties": [], "revision": revision, **{name[1:]: value for name, value in lie.items()}}
+    return ok(json.dumps({"result": lie}).encode())
+
+
+@pytest.mark.promise("fault.opa_garbage")
+async def test_an_engine_that_says_anything_but_a_verdict_is_a_recorded_deny(tmp_path: Path) -> None:
+    lie: Any = None
+    async with running(tmp_path / "data") as pdp:
+        revision = pdp.service.world.pack.revision
+
+        async def tell(peer: Peer, _body: bytes) -> None:
+            await peer.send(reply_of(lie, revision))
+
+        async with scripted(tmp_path / "s", tell):
+            engine = OpaClient(f"unix://{tmp_path}/s", revision)
+            world = replace(pdp.service.world, engine=engine)
+            for lie, code in [({"+duties": []}, ""), *LIES]:  # noqa: B007  # read by `tell`
+                given = await answer(query_from(pdp.query()), "pep_test", "r-1", world)
+                assert [reason.code for reason in given.reasons] == ([code] if code else []), lie
+                assert given.decision == ("deny" if code else "allow"), "the honest one is the control"
+                entry = find_entry(pdp.settings.data_dir, given.id)
+                assert entry is not None, lie
+                assert entry.body["decision"] == given.decision
+            await engine.close()
+
+
+@pytest.mark.promise("fault.unrecorded")
+async def test_a_log_that_cannot_be_written_is_503_and_never_an_allow(tmp_path: Path) -> None:
+    async with running(tmp_path / "data") as pdp:
+        shard = pdp.service.world.log.directory
+        shard.rename(tmp_path / "elsewhere")
+        shard.write_text("a file where the log should be")
+        for _ in range(3):
+            response = await pdp.post("/v1/decisions", pdp.query())
+            assert response.status_code == 503
+            assert response.json()["decision"] == "deny"
+            assert response.json()["code"] == "audit.unavailable"
+            assert response.headers["retry-after"] == "1"
+        ready = await pdp.http.get("/readyz")
+        assert ready.status_code == 503
+        shard.unlink()
+        (tmp_path / "elsewhere").rename(shard)
+        await allowed_again(pdp)
+
+
+@pytest.mark.promise("fault.store_gone")
+async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with running(tmp_path / "data", clock) as pdp:
+        assert said(await pdp.ask()) == ("allow", [])
+        store = tmp_path / "data" / "pdp.db"
+        store.rename(tmp_path / "gone.db")
+        clock.advance(6)  # the published bound is five seconds
+        decision, codes = said(await pdp.ask())
+        assert decision == "deny"
+        assert codes[0].startswith("facts.")
+        (tmp_path / "gone.db").rename(store)
+        await allowed_again(pdp)
+
+
+@pytest.mark.promise("fault.unexpected")
+async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path) -> None:
+    async with running(tmp_path) as pdp:
+        broken = replace(pdp.service.world, people=cast("People", object()))
+        given = await answer(query_from(pdp.query()), "pep_test", "r-1", broken)
+        assert (given.decision, given.reasons[0].code) == ("deny", "fault")
+        assert find_entry(pdp.settings.data_dir, given.id) is not None
+
+
+@pytest.mark.promise("fault.deadline")
+async def test_a_decision_that_is_late_is_a_recorded_deny(tmp_path: Path) -> None:
+    async with running(tmp_path) as pdp:
+        hurried = replace(pdp.service.world, decide_within=0.0)
+        given = await answer(query_from(pdp.query()), "pep_test", "r-1", hurried)
+        assert given.decision == "deny"
+        assert given.reasons[0].code in {"deadline", "engine.timeout"}
+        assert find_entry(pdp.settings.data_dir, given.id) is not None
