@@ -139,19 +139,23 @@ def _decisions(log: str) -> Iterator[tuple[Entry, bytes]]:
 
 
 def _seen(call: Call, entry: Entry | None, digest: str) -> Seen:
-    record: dict[str, Any] = entry.body if entry else {"decision": "not recorded", "reasons": []}
+    record: dict[str, Any] = {"decision": "not recorded", "reasons": [], "permits": []} | (entry.body if entry else {})
     because = [reason["code"] for reason in record["reasons"]]
     return Seen(
         who=next(bearer.says for bearer in BEARERS if bearer.name == call.row.who),
         tool=call.row.tool,
         arguments=call.row.arguments,
         decision=record["decision"],
-        because=because,
+        because=because or [*record["permits"], *_duties(record)],
         receipt=f"#{entry.index} {digest.removeprefix('sha256:')[:SHORT]}" if entry else "",
         id=call.id,
         ran=call.ran,
         wrong=_differences(call, record["decision"], because),
     )
+
+
+def _duties(record: dict[str, Any]) -> list[str]:
+    return [f"{duty['type']} {' '.join(duty.get('pointers', []))}" for duty in record.get("duties", [])]
 
 
 def _differences(call: Call, decision: str, because: Sequence[str]) -> list[str]:
@@ -181,7 +185,7 @@ def table(rows: Sequence[Seen]) -> Table:
             seen.tool,
             " ".join(f"{name}={json.dumps(value)}" for name, value in seen.arguments.items()),
             f"[{colour}]{seen.decision}[/]",
-            "\n".join(seen.because) or "every guard holds",
+            "\n".join(seen.because),
             seen.receipt,
         )
     return shown

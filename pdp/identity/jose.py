@@ -34,10 +34,16 @@ class Frame(Struct, frozen=True):
     payload: bytes
 
 
-def read_frame(text: str) -> Frame:
-    """Take a token apart. Raises `Refused` with an `identity.*` code for its size, form, type or algorithm."""
-    if len(text) > MAX_TOKEN:  # 1. size, before anything is decoded
+def must_fit(text: str) -> None:
+    """Raise `Refused` for a token that is not worth a closer look: too large, or not ASCII."""
+    if len(text) > MAX_TOKEN:  # 1. size, before it costs us anything
         raise Refused("identity.token_oversize", f"more than {MAX_TOKEN} characters")
+    if not text.isascii():
+        raise _malformed("not ASCII")
+
+
+def read_frame(text: str) -> Frame:
+    """Take a token apart that fits. Raises `Refused` with an `identity.*` code for its form, type or algorithm."""
     segments = text.split(".")  # 2. three segments in the one canonical encoding
     if len(segments) != SEGMENTS or len(segments[0]) > MAX_HEADER:
         raise _malformed("not three segments with a short header")

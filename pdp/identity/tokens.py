@@ -23,7 +23,7 @@ from ..errors import Refused
 from ..times import Clock
 from .claims import VerifiedToken, check_audience, check_times, read_claims
 from .issuers import Issuer, checked_issuers, plain_type
-from .jose import MAX_TOKEN, Frame, read_frame, read_object
+from .jose import Frame, must_fit, read_frame, read_object
 from .keys import KeyRing, KeySet
 
 REMEMBERED = 10_000  # verified tokens a process; a few kilobytes each
@@ -62,10 +62,7 @@ class TokenVerifier:
 
     async def verify(self, text: str, audiences: Mapping[str, Sequence[str]]) -> Proof:
         """Return what a token proves on a server that accepts `audiences` by issuer. Raises `Refused` `identity.*`."""
-        if len(text) > MAX_TOKEN:  # 1. before it costs us anything
-            raise Refused("identity.token_oversize", f"more than {MAX_TOKEN} characters")
-        if not text.isascii():
-            raise Refused("identity.token_malformed", "not ASCII")
+        must_fit(text)  # 1.
         name = hashlib.sha256(text.encode("ascii")).digest()
         token, keys = await self._recall(name) or await self._verify(text)
         now = self._now()
@@ -75,7 +72,7 @@ class TokenVerifier:
         return Proof(token=token, keys_stale=keys.is_stale(now))
 
     async def _verify(self, text: str) -> tuple[VerifiedToken, KeySet]:
-        frame = read_frame(text)  # 1. to 3.
+        frame = read_frame(text)  # 2. and 3.
         claims = read_object(frame.payload, "payload")
         issuer = self._issuer(claims)  # 4.
         _check_profile(frame, issuer)  # 5.

@@ -1,0 +1,130 @@
+"""Who asks in the bench, and what: eight people through two agents, a tool that reads and one that writes.
+
+Every call is the fullest kind: an agent acts for a person, so all five legs are looked at (architecture, section 2).
+"""
+
+import json
+import secrets
+from typing import Any
+
+from pdp.query import definition_digest
+from pdp.registry.labels import Review
+from tests.idp import AUDIENCE, ISSUER, Idp
+
+LATER = "2099-01-01T00:00:00Z"
+SERVER = "payments"
+PEOPLE = [f"person-{number}" for number in range(8)]
+AGENTS = ["helpdesk-bot", "billing-bot"]
+ORDERS = 4  # different arguments a person
+
+TEXT = {"type": "string", "maxLength": 200}
+READ: dict[str, Any] = {
+    "name": "get_order",
+    "description": "Look up an order with its items and deliveries.",
+    "inputSchema": {
+        "type": "object",
+        "properties": {"order": TEXT, "include": {"type": "array", "items": TEXT}, "locale": TEXT},
+        "required": ["order"],
+    },
+}
+WRITE: dict[str, Any] = {
+    "name": "create_refund",
+    "description": "Pay an amount back to the customer.",
+    "inputSchema": {
+        "type": "object",
+        "properties": {"order": TEXT, "amount": {"type": "integer"}, "currency": TEXT, "reason": TEXT},
+        "required": ["order", "amount", "currency"],
+    },
+}
+REVIEWS = {
+    "get_order": Review(risk_class="read", owner="orders", labels=["orders"], required_scopes=["orders"]),
+    "create_refund": Review(
+        risk_class="write",
+        owner="payments",
+        labels=["payments"],
+        required_scopes=["refunds"],
+        argument_labels={"/amount": ["money"]},
+    ),
+}
+
+
+def alias(subject: str) -> list[dict[str, str]]:
+    """Return the one alias of somebody."""
+    return [{"issuer": ISSUER, "subject": subject}]
+
+
+def right(tool: str, *constraints: dict[str, Any]) -> dict[str, Any]:
+    """Return the right to call a tool."""
+    return {"permission": "call", "tool": tool, "constraints": list(constraints)}
+
+
+def agent(identifier: str) -> dict[str, Any]:
+    """Return an agent with the usual ceiling."""
+    common = {"owners": [PEOPLE[0]], "max_impact": "write", "ceiling": [f"{SERVER}/*", "orders/get_*"]}
+    return {"id": identifier, "aliases": alias(f"client-{identifier}"), **common}
+
+
+def delegation(person: str, to: str) -> dict[str, Any]:
+    """Return what a person lets an agent do."""
+    common = {"scope": [f"{SERVER}/*", "mail/*"], "max_impact": "write", "expires_at": LATER}
+    return {"person": person, "agent": to, **common}
+
+
+FEED: dict[str, Any] = {
+    "source": "bench",
+    "people": [{"id": person, "aliases": alias(f"sub-{person}"), "groups": ["support"]} for person in PEOPLE],
+    "agents": [agent(identifier) for identifier in AGENTS],
+    "groups": [
+        {"id": "support", "members_of": ["staff"], "roles": ["refunder", "reader"]},
+        {"id": "staff", "entitlements": [right("wiki/get_*"), right("mail/list_*"), right("calendar/*")]},
+    ],
+    "roles": [
+        {"id": "reader", "entitlements": [right(f"{SERVER}/get_*"), right("crm/get_*")]},
+        {
+            "id": "refunder",
+            "entitlements": [
+                right(f"{SERVER}/create_refund", {"pointer": "/amount", "op": "le", "value": 10000}),
+                right("mail/send"),
+            ],
+        },
+    ],
+    "delegations": [delegation(person, to) for person in PEOPLE for to in AGENTS],
+    "servers": [{"id": SERVER, "audiences": {ISSUER: [AUDIENCE]}, "required_scopes": ["tools:call"]}],
+}
+
+
+def queries(idp: Idp, definition: dict[str, Any]) -> list[bytes]:
+    """Return the bodies asked in turn: each person with one fresh token an agent, and several arguments."""
+    bodies = []
+    for number, person in enumerate(PEOPLE):
+        client = f"client-{AGENTS[number % len(AGENTS)]}"
+        scope = "openid profile tools:call orders refunds"
+        about = {"sub": f"sub-{person}", "client_id": client, "sid": f"session-{number}", "jti": secrets.token_hex(8)}
+        times = {"auth_time": int(idp.moment.timestamp()) - 600}
+        token = idp.token(**about, **times, scope=scope, act={"sub": client}, amr=["pwd", "otp"])
+        bodies += [json.dumps(query(token, definition, f"o-{number}{turn:05d}")).encode() for turn in range(ORDERS)]
+    return bodies
+
+
+def query(token: str, definition: dict[str, Any], order: str) -> dict[str, Any]:
+    """Return one decision request as an adapter sends it (contracts, section 1)."""
+    details: dict[str, Any] = {"include": ["items", "deliveries", "payments"], "locale": "en-GB"}
+    if definition is WRITE:
+        details = {"amount": 2500, "currency": "EUR", "reason": "The parcel arrived damaged."}
+    return {
+        "caller": {"access_token": token},
+        "tool": {"server": SERVER, "name": definition["name"], "definition_digest": definition_digest(definition)},
+        "arguments": {"order": order, **details},
+        "context": {
+            "mcp_method": "tools/call",
+            "request_id": order,
+            "traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+            "protocol_version": "2026-07-28",
+            "intent": {
+                "prompt": f"My order {order} arrived damaged. Please look it up and tell me what can be done about it.",
+                "turn": "3",
+                "model": "assistant-large",
+            },
+            "client_info": {"name": "helpdesk", "version": "4.2.0"},
+        },
+    }
