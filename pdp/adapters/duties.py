@@ -3,11 +3,12 @@
 `redact` takes members out of a result by JSON pointer (RFC 6901) into its structured content: text becomes
 `[redacted]`, so that it still fits an output schema, anything else goes. The text beside structured content is written
 anew from what is left. A result that is a list is redacted item by item, also inside the `{"result": ...}` that the SDK
-puts around it. Where a pointer finds nothing, but a member of that name stands deeper, and where there is no JSON
-to point into, the result cannot be redacted and is withheld.
+puts around it. Where a member of that name stands deeper than a pointer reaches (`/ssn`, and a spouse with one), and
+where there is no JSON to point into, the result cannot be redacted as it is meant, and is withheld.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import Refused
@@ -18,12 +19,12 @@ WRAPPER = "result"  # the SDK's member around what is not an object
 Pointer = tuple[str, ...]
 
 
-def pointers_to_redact(duties: list[dict[str, Any]]) -> list[Pointer]:
+def pointers_to_redact(duties: Iterable[dict[str, Any]]) -> list[Pointer]:
     """Return what the duties oblige us to take out. Raises `Refused` `duties.unknown`: to be asked before the call."""
     return [_pointer(text) for duty in duties for text in _pointers(duty)]
 
 
-def redacted(result: dict[str, Any], pointers: list[Pointer]) -> dict[str, Any]:
+def redacted(result: dict[str, Any], pointers: Sequence[Pointer]) -> dict[str, Any]:
     """Return a result without what the pointers name, and without `_meta`. Raises `Refused` `duties.withheld`."""
     if result.get("resultType", "complete") != "complete" or "content" not in result:
         raise Refused("duties.withheld", "not a complete result")
@@ -49,7 +50,7 @@ def _pointer(text: Any) -> Pointer:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
 
 
-def _redacted_block(block: dict[str, Any], pointers: list[Pointer]) -> dict[str, Any]:
+def _redacted_block(block: dict[str, Any], pointers: Sequence[Pointer]) -> dict[str, Any]:
     if block.get("type") != "text":
         raise Refused("duties.withheld", f"content of type {block.get('type')}")
     try:
@@ -63,7 +64,7 @@ def _block(document: Any) -> dict[str, Any]:
     return {"type": "text", "text": json.dumps(document, ensure_ascii=False, indent=2)}
 
 
-def _redacted(document: Any, pointers: list[Pointer]) -> Any:
+def _redacted(document: Any, pointers: Sequence[Pointer]) -> Any:
     if isinstance(document, dict) and document.keys() == {WRAPPER} and not _names(pointers, WRAPPER):
         return {WRAPPER: _redacted(document[WRAPPER], pointers)}
     if isinstance(document, list):
@@ -74,12 +75,12 @@ def _redacted(document: Any, pointers: list[Pointer]) -> Any:
         raise Refused("duties.withheld", "a plain value that nothing points into")
     for pointer in pointers:
         document, found = _without(document, pointer)
-        if not found and _holds(document, pointer[-1]):
-            raise Refused("duties.withheld", "the pointer misses a member of its name")
+        if (not found or len(pointer) == 1) and _holds(document, pointer[-1]):
+            raise Refused("duties.withheld", "a member of that name stands where the pointer does not reach")
     return document
 
 
-def _names(pointers: list[Pointer], name: str) -> bool:
+def _names(pointers: Sequence[Pointer], name: str) -> bool:
     return any(pointer[0] == name for pointer in pointers)
 
 
@@ -100,7 +101,7 @@ def _without(node: Any, pointer: Pointer) -> tuple[Any, bool]:
 
 
 def _holds(node: Any, name: str) -> bool:
-    """Say whether a member of that name stands anywhere below."""
+    """Say whether a member of that name stands anywhere below, not redacted."""
     if isinstance(node, dict):
-        return name in node or any(_holds(item, name) for item in node.values())
+        return node.get(name, REDACTED) != REDACTED or any(_holds(item, name) for item in node.values())
     return isinstance(node, list) and any(_holds(item, name) for item in node)

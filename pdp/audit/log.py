@@ -50,8 +50,8 @@ _Item = _Waiting | _Reopen | _Stop
 class Log:
     """The log of one worker, open for appending from the event loop it was made on.
 
-    `committed` counts the entries known to be in the files; `grown` is set whenever it moved. `healthy` is false
-    from an error until an entry was written again.
+    `inherited` counts the entries found when it was opened, `committed` those known to be in the files now; `grown`
+    is set whenever that moved. `healthy` is false from an error until an entry was written again.
     """
 
     def __init__(self, directory: Path, now: Clock) -> None:
@@ -66,7 +66,7 @@ class Log:
         self._closed = False
         self.directory = directory
         self.origin = self._shard.head.origin
-        self.committed = self._shard.head.index
+        self.inherited = self.committed = self._shard.head.index
         self.grown = asyncio.Event()
         self.healthy = True
         self._thread = threading.Thread(target=self._write_until_stopped, name="pdp-log", daemon=True)

@@ -46,7 +46,7 @@ class Projection:
     async def start(self) -> None:
         """Find where the last run stopped and follow from there. Raises `StoreUnavailable`."""
         async with transaction(self._store) as connection:
-            await forget_from(connection, self._log.origin, self._log.committed)
+            await forget_from(connection, self._log.origin, self._log.inherited)
             self.position = await projected(connection, self._log.origin)
         self._task = asyncio.create_task(self._follow(), name="projection")
 

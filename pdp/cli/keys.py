@@ -10,10 +10,12 @@ import click
 
 from ..errors import Fault
 from ..identity.peps import RIGHTS, new_key
-from ..settings import Settings, load
+from ..registry.review import Office, on_record
+from ..settings import load
 from ..store.keys import Row, add_key, all_keys, revoke_key
 from ..store.sql import open_store, reading, transaction
 from ..times import rfc3339, system_clock
+from .office import in_office
 
 DEFAULT_DAYS = 90  # long enough to rotate by hand, short enough that a lost key dies
 
@@ -44,7 +46,7 @@ def create(
         "expires_at": rfc3339(now + timedelta(days=days)),
         "note": note,
     }
-    asyncio.run(_create(load(), row))
+    asyncio.run(in_office(lambda office: _create(office, row)))
     if out:
         out.touch(mode=0o600)
         out.write_text(key + "\n")
@@ -56,7 +58,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True)
 def show(as_json: bool) -> None:
     """List the keys: who may ask about what, until when."""
-    rows = [{k: v for k, v in row.items() if k != "secret_digest"} for row in asyncio.run(_all(load()))]
+    rows = [{k: v for k, v in row.items() if k != "secret_digest"} for row in asyncio.run(_all())]
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -69,34 +71,31 @@ def show(as_json: bool) -> None:
 @click.argument("identifier")
 def revoke(identifier: str) -> None:
     """Revoke the key IDENTIFIER (pep_...); adapters holding it are refused within a second."""
-    if not asyncio.run(_revoke(load(), identifier)):
+    if not identifier.startswith("pep_"):
+        raise Fault("A key id starts with pep_: see `pdp keys list`.")
+    if not asyncio.run(in_office(lambda office: _revoke(office, identifier))):
         sys.exit(f"pdp: there is no live key {identifier}: see `pdp keys list`.")
 
 
-async def _create(settings: Settings, row: Row) -> None:
-    store = await open_store(settings.store_url)
-    try:
-        async with transaction(store) as connection:
-            await add_key(connection, row, system_clock())
-    finally:
-        await store.dispose()
+async def _create(office: Office, row: Row) -> None:
+    async with transaction(office.store) as connection:
+        await add_key(connection, row, office.now())
+        body = {name: row[name] for name in ("id", "servers", "scopes", "expires_at")}
+        await on_record(office.log, "key.created", body)
 
 
-async def _all(settings: Settings) -> list[Row]:
-    store = await open_store(settings.store_url)
+async def _revoke(office: Office, identifier: str) -> bool:
+    async with transaction(office.store) as connection:
+        revoked = await revoke_key(connection, identifier, office.now())
+        if revoked:
+            await on_record(office.log, "key.revoked", {"id": identifier})
+    return revoked
+
+
+async def _all() -> list[Row]:
+    store = await open_store(load().store_url)
     try:
         async with reading(store) as connection:
             return await all_keys(connection)
-    finally:
-        await store.dispose()
-
-
-async def _revoke(settings: Settings, identifier: str) -> bool:
-    if not identifier.startswith("pep_"):
-        raise Fault("A key id starts with pep_: see `pdp keys list`.")
-    store = await open_store(settings.store_url)
-    try:
-        async with transaction(store) as connection:
-            return await revoke_key(connection, identifier, system_clock())
     finally:
         await store.dispose()

@@ -150,7 +150,7 @@ def _seen(call: Call, entry: Entry | None, digest: str) -> Seen:
         receipt=f"#{entry.index} {digest.removeprefix('sha256:')[:SHORT]}" if entry else "",
         id=call.id,
         ran=call.ran,
-        wrong=_differences(call, record["decision"], because),
+        wrong=differences(call, record["decision"], because),
     )
 
 
@@ -158,7 +158,7 @@ def _duties(record: dict[str, Any]) -> list[str]:
     return [f"{duty['type']} {' '.join(duty.get('pointers', []))}" for duty in record.get("duties", [])]
 
 
-def _differences(call: Call, decision: str, because: Sequence[str]) -> list[str]:
+def differences(call: Call, decision: str, because: Sequence[str]) -> list[str]:
     """Return in what a call differs from its row."""
     row, allowed = call.row, call.row.decision == "allow"
     checks = {

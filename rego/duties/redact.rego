@@ -20,6 +20,6 @@ import data.lib.tool
 
 duty := {"type": "redact", "pointers": _pointers} if list.filled(_pointers)
 
-duty := {"type": "none"} if list.empty(_pointers)
+duty := {"type": "none"} if _pointers == []
 
 _pointers := tool.pointers(input.tool, config.duties.redact.labels, config.duties.redact.tools)

@@ -6,7 +6,6 @@
 #   tool would fill in a value that nobody looked at.
 package lib.argument
 
-import data.lib.list
 import data.lib.number
 import data.lib.pointer
 
@@ -15,7 +14,10 @@ import data.lib.pointer
 # description: "`labels` maps pointers to lists of text, as the registry writes it. It may be empty."
 well_labelled(labels) if {
 	is_object(labels)
-	every names in labels { list.of_text(names) }
+	every names in labels {
+		is_array(names)
+		every name in names { is_string(name) }
+	}
 }
 
 # METADATA

@@ -18,39 +18,30 @@ live(held, now) if {
 
 # METADATA
 # title: Covers
-# description: "`arguments` meet every constraint of `held`. A right whose constraints are not a list covers nothing."
+# description: |
+#   `arguments` meet every constraint of `held`. A right whose constraints are not a list covers nothing, and a constraint
+#   on an argument that is missing is not met.
 covers(held, arguments) if {
 	is_object(arguments)
 	is_array(held.constraints)
-	every constraint in held.constraints { met(constraint, arguments) }
+	every constraint in held.constraints {
+		met(constraint.op, pointer.at(arguments, constraint.pointer), constraint.value)
+	}
 }
 
 # METADATA
 # title: Met
-# description: "The argument at the constraint's pointer is there and compares with its value as `op` says. Unknown ops are never met."
+# description: "`value` compares with `limit` as the operation says. An unknown operation is never met."
 # scope: document
-met(constraint, arguments) if {
-	constraint.op == "le"
-	number.at_most(pointer.at(arguments, constraint.pointer), constraint.value)
+met("le", value, limit) if number.at_most(value, limit)
+
+met("ge", value, limit) if number.at_least(value, limit)
+
+met("eq", value, limit) if value == limit
+
+met("in", value, limit) if {
+	is_array(limit)
+	value in limit
 }
 
-met(constraint, arguments) if {
-	constraint.op == "ge"
-	number.at_least(pointer.at(arguments, constraint.pointer), constraint.value)
-}
-
-met(constraint, arguments) if {
-	constraint.op == "eq"
-	pointer.at(arguments, constraint.pointer) == constraint.value
-}
-
-met(constraint, arguments) if {
-	constraint.op == "in"
-	is_array(constraint.value)
-	pointer.at(arguments, constraint.pointer) in constraint.value
-}
-
-met(constraint, arguments) if {
-	constraint.op == "prefix"
-	text.starts_with(pointer.at(arguments, constraint.pointer), constraint.value)
-}
+met("prefix", value, limit) if text.starts_with(value, limit)

@@ -5,6 +5,7 @@ package lib.host
 
 # METADATA
 # title: Matches host
+# scope: document
 # description: "`host` equals `pattern`, or `pattern` is `*.example.com` and `host` is a name below example.com. Case does not matter."
 matches_host(host, pattern) if {
 	plain(host)

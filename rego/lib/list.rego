@@ -20,14 +20,6 @@ filled(items) if {
 }
 
 # METADATA
-# title: Empty
-# description: "`items` is a list, and nothing is in it. What is missing is not an empty list."
-empty(items) if {
-	is_array(items)
-	count(items) == 0
-}
-
-# METADATA
 # title: Contains all
 # description: "Both are lists, `needed` of text, and everything in it is in `held`."
 contains_all(held, needed) if {

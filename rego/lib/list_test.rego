@@ -11,11 +11,6 @@ test_a_filled_list_has_text_in_it if {
 	not list.filled([])
 }
 
-test_an_empty_list_has_nothing_in_it if {
-	list.empty([])
-	not list.empty(["a"])
-}
-
 test_a_list_contains_all_that_is_needed if {
 	list.contains_all(["a", "b"], ["b"])
 	list.contains_all(["a"], [])
@@ -38,7 +33,6 @@ test_what_is_no_list_of_text_passes_nothing if {
 		not list.contains_none(other, ["b"])
 		not list.contains_none(["a"], other)
 	}
-	every other in [null, true, 5, "", {}] { not list.empty(other) }
 }
 
 test_a_list_of_something_else_is_not_one_of_text if {
@@ -54,7 +48,6 @@ test_a_list_of_something_else_is_not_one_of_text if {
 
 test_what_is_missing_passes_nothing if {
 	set() == {1 | list.filled(input.missing)}
-	set() == {1 | list.empty(input.missing)}
 	set() == {1 | list.contains_all(input.missing, [])}
 	set() == {1 | list.contains_all([], input.missing)}
 	set() == {1 | list.contains_none(input.missing, ["a"])}

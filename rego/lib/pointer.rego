@@ -5,7 +5,9 @@ package lib.pointer
 
 # METADATA
 # title: At
-# description: "The value of `document` at `pointer`; undefined when nothing stands there, or null does."
+# description: |
+#   The value of `document` at `pointer`; undefined when nothing stands there, or null does. A whole number in the pointer
+#   is a position in a list or the name of a member; a path that needs some of each finds nothing.
 # scope: document
 at(document, pointer) := value if {
 	is_object(document)
@@ -17,7 +19,7 @@ at(document, pointer) := value if {
 at(document, pointer) := value if {
 	regex.match(`/\d`, pointer)
 	is_object(document)
-	value := object.get(document, positions(pointer), null)
+	value := object.get(document, [position(name) | some name in names(pointer)], null)
 	value != null
 }
 
@@ -25,30 +27,21 @@ at(document, pointer) := value if {
 # title: Names
 # description: The segments of a pointer, each the name of a member.
 # scope: document
-names(pointer) := split(trim_prefix(pointer, "/"), "/") if not contains(pointer, "~")
+names(pointer) := split(substring(pointer, 1, -1), "/") if not contains(pointer, "~")
 
-names(pointer) := unescaped if {
+names(pointer) := [replace(replace(segment, "~1", "/"), "~0", "~") | some segment in escaped] if {
 	contains(pointer, "~")
-	unescaped := [name |
-		some segment in split(trim_prefix(pointer, "/"), "/")
-		name := replace(replace(segment, "~1", "/"), "~0", "~")
-	]
+	escaped := split(substring(pointer, 1, -1), "/")
 }
 
 # METADATA
-# title: Positions
-# description: The same, with whole numbers read as positions in a list.
-positions(pointer) := [position(name) | some name in names(pointer)]
-
-# METADATA
 # title: Position
-# description: A whole number for text like 0 or 12, and the text itself otherwise.
+# description: A whole number for text like 0 or 12 (RFC 6901 knows no sign and no leading zero), and the text itself otherwise.
 # scope: document
-position(name) := to_number(name) if whole(name)
+position(name) := to_number(name) if regex.match(whole, name)
 
-position(name) := name if not whole(name)
+position(name) := name if not regex.match(whole, name)
 
 # METADATA
-# title: Whole
-# description: "`name` is a whole number as RFC 6901 writes it: no sign, no leading zero."
-whole(name) if regex.match(`^(0|[1-9]\d*)$`, name)
+# title: The form of a whole number
+whole := `^(0|[1-9]\d*)$`

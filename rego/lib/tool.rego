@@ -15,7 +15,9 @@ name(tool) := concat("/", [tool.server, tool.name]) if {
 
 # METADATA
 # title: Pointers
-# description: "What `by_label` lists for the tool's labels and `by_tool` for its name, together, sorted. Undefined when its labels are no list."
+# description: |
+#   What `by_label` lists for the tool's labels and `by_tool` for its name, together and sorted; undefined when its labels
+#   are no list.
 pointers(tool, by_label, by_tool) := sort(labelled | named) if {
 	list.of_text(tool.labels)
 	is_object(by_label)

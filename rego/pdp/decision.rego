@@ -23,12 +23,12 @@ default effect := "deny"
 
 effect := "allow" if {
 	sound
-	count(shut) == 0
+	shut == set()
 }
 
 effect := "needs_approval" if {
 	sound
-	count(shut) > 0
+	shut != set()
 }
 
 sound if {
@@ -36,9 +36,9 @@ sound if {
 	is_array(manifest.guards)
 	is_array(manifest.gates)
 	is_array(manifest.duties)
-	count(permitted) > 0
-	count(manifest.guards) > 0
-	count(broken) == 0
+	permitted != set()
+	manifest.guards != []
+	broken == set()
 	count(owed) == count(manifest.duties)
 }
 
@@ -96,9 +96,9 @@ default in_sight := false
 
 in_sight if {
 	is_array(manifest.caller.guards)
-	count(concerned) > 0
-	count(manifest.caller.guards) > 0
-	count(unmet) == 0
+	concerned != set()
+	manifest.caller.guards != []
+	unmet == set()
 }
 
 concerned contains name if {

@@ -18,7 +18,7 @@ from pdp.audit.entry import Entry
 from pdp.audit.read import find_entries
 from pdp.dev.issuer import DevIssuer, open_issuer
 from pdp.dev.loopback import loopback_socket, served
-from pdp.dev.seed import REVIEW, SERVER, people_of, tokens
+from pdp.dev.seed import AUDIENCE, BEARERS, REVIEW, SERVER, Bearer, people_of, tokens
 from pdp.dev.server import add_tools
 from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_identity
@@ -32,6 +32,18 @@ from tests.conftest import FakeClock
 from tests.service import add_pep
 
 ISSUER = "https://idp.example"
+PAGED = {"auto": "paged-auto", "legacy": "paged-legacy"}
+PAT: dict[str, Any] = {  # a second feed: somebody who may use servers that only tests have
+    "source": "test",
+    "people": [
+        {
+            "id": "pat",
+            "aliases": [{"issuer": ISSUER, "subject": "u-pat"}],
+            "entitlements": [{"permission": "call", "tool": "paged-*/*"}],
+        }
+    ],
+    "servers": [{"id": name, "audiences": {ISSUER: [AUDIENCE]}} for name in PAGED.values()],
+}
 MODES = ["auto", "legacy"]  # 2026-07-28 and 2025-11-25
 Ran = list[str]
 
@@ -81,12 +93,14 @@ async def real_pdp(folder: Path) -> AsyncIterator[Pdp]:
     settings.data_dir.mkdir()
     store = await open_store(settings.store_url)
     await import_identity(store, read_feed(people_of(ISSUER).encode()), clock())
+    await import_identity(store, read_feed(json.dumps(PAT).encode()), clock())
     await store.dispose()
     key = await add_pep(settings, clock, servers=("*",), scopes=["audit", "decide"])
     async with open_service(settings, clock) as service:
         with loopback_socket() as bound:
             async with served(service.app, bound) as url:
-                pdp = Pdp(url, key, tokens(issuer, clock()), settings.data_dir, service, issuer, clock)
+                callers = tokens(issuer, clock(), (*BEARERS, Bearer("pat", "Pat", "u-pat")))
+                pdp = Pdp(url, key, callers, settings.data_dir, service, issuer, clock)
                 await pdp.take_in(await definitions_of(payments([])), read_reviews(REVIEW).tools, SERVER)
                 yield pdp
 

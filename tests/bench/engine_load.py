@@ -5,6 +5,8 @@ import itertools
 import time
 from collections.abc import Iterator
 
+from msgspec.json import Decoder
+
 from pdp.engine import VERDICT
 from pdp.engine.opa import OpaClient
 from pdp.errors import Refused
@@ -12,8 +14,6 @@ from pdp.errors import Refused
 from .http_load import Effect
 from .job import Target, work
 from .tally import Measured, Tally, WrongAnswer
-
-from msgspec.json import Decoder
 
 ANSWERS_WITHIN = 5.0  # seconds: a queue is measured here, not cut off
 
@@ -29,7 +29,6 @@ async def run(target: Target, callers: int, seconds: float) -> Measured:
         await asyncio.gather(*(_caller(client, documents, tally) for _ in range(callers)))
         return tally.measured()
     finally:
-        tally.failed.cancel()
         await client.close()
 
 

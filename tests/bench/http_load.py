@@ -7,16 +7,14 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import httptools
-import msgspec
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from .job import Target, work
 from .tally import Measured, Tally
-
-OK = 200
 
 
 class PdpAnswer(Struct):
@@ -35,6 +33,11 @@ class OpaAnswer(Struct):
     """What the bench reads of OPA's data API."""
 
     result: Effect
+
+
+OK = 200
+_PDP = Decoder(PdpAnswer)
+_OPA = Decoder(OpaAnswer)
 
 
 class Connection(asyncio.Protocol):
@@ -85,14 +88,14 @@ class Connection(asyncio.Protocol):
         self._transport.write(next(self._requests))
 
 
-def pdp_allowed(body: bytes, reader: Any = msgspec.json.Decoder(PdpAnswer)) -> bool:
+def pdp_allowed(body: bytes) -> bool:
     """Say whether the PDP allowed."""
-    return bool(reader.decode(body).decision == "allow")
+    return _PDP.decode(body).decision == "allow"
 
 
-def opa_allowed(body: bytes, reader: Any = msgspec.json.Decoder(OpaAnswer)) -> bool:
+def opa_allowed(body: bytes) -> bool:
     """Say whether OPA's verdict is an allow."""
-    return bool(reader.decode(body).result.effect == "allow")
+    return _OPA.decode(body).result.effect == "allow"
 
 
 async def run(target: Target, connections: int, seconds: float) -> Measured:
@@ -108,10 +111,7 @@ async def run(target: Target, connections: int, seconds: float) -> Measured:
         else:
             await loop.create_connection(lambda made=connection: made, "127.0.0.1", target.port)  # type: ignore[misc]
         opened.append(connection)
-    everyone = asyncio.gather(*(connection.ended for connection in opened))
-    await asyncio.wait({everyone, tally.failed}, return_when=asyncio.FIRST_COMPLETED)
-    if tally.failed.done():
-        tally.failed.result()
+    await tally.unless_failed(asyncio.gather(*(connection.ended for connection in opened)))
     return tally.measured()
 
 

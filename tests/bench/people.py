@@ -15,6 +15,7 @@ LATER = "2099-01-01T00:00:00Z"
 SERVER = "payments"
 PEOPLE = [f"person-{number}" for number in range(8)]
 AGENTS = ["helpdesk-bot", "billing-bot"]
+SIGNED_IN = 600  # seconds ago
 ORDERS = 4  # different arguments a person
 
 TEXT = {"type": "string", "maxLength": 200}
@@ -99,9 +100,16 @@ def queries(idp: Idp, definition: dict[str, Any]) -> list[bytes]:
     for number, person in enumerate(PEOPLE):
         client = f"client-{AGENTS[number % len(AGENTS)]}"
         scope = "openid profile tools:call orders refunds"
-        about = {"sub": f"sub-{person}", "client_id": client, "sid": f"session-{number}", "jti": secrets.token_hex(8)}
-        times = {"auth_time": int(idp.moment.timestamp()) - 600}
-        token = idp.token(**about, **times, scope=scope, act={"sub": client}, amr=["pwd", "otp"])
+        token = idp.token(
+            sub=f"sub-{person}",
+            client_id=client,
+            act={"sub": client},
+            sid=f"session-{number}",
+            jti=secrets.token_hex(8),
+            scope=scope,
+            amr=["pwd", "otp"],
+            auth_time=int(idp.moment.timestamp()) - SIGNED_IN,
+        )
         bodies += [json.dumps(query(token, definition, f"o-{number}{turn:05d}")).encode() for turn in range(ORDERS)]
     return bodies
 

@@ -1,4 +1,4 @@
-"""The rows, and the rounds in which they are measured one after the other, again and again, so that they share the weather.
+"""The rows, and the rounds in which they are measured one after the other, again and again: they share the weather.
 
 A quiet machine is not needed, only one that is as noisy to every row: figures are medians over rounds, and rows of one
 run may be compared with each other, not with those of another.

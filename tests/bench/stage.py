@@ -1,4 +1,4 @@
-"""What is measured, set up for real: a data directory with people, tools and a key; `pdp serve`; and an OPA beside it."""
+"""What is measured, set up for real: a data directory with people, tools and a key; `pdp serve`; an OPA beside it."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -38,7 +38,7 @@ SETTINGS = {
     "PDP_RATE_PER_SECOND": NO_RATE,
     "PDP_DECIDE_WITHIN_S": WIDE,
     "PDP_RECORD_WITHIN_S": WIDE,
-    "PDP_LOG_LEVEL": "warning",
+    "PDP_LOG_LEVEL": "error",
 }
 KEPT_VARIABLES = {"PDP_OPA_BINARY", "PDP_CACHE_DIR"}
 
@@ -60,10 +60,8 @@ class Home:
 
 async def furnish(data_dir: Path) -> Home:
     """Bring people, tools and a key into a fresh data directory."""
-    data_dir.mkdir(mode=0o700)
     now = system_clock()
-    idp = Idp(moment=now, signers={"ES256": make_signer("ES256")})
-    (data_dir / "jwks.json").write_text(json.dumps(idp.jwks()))
+    idp = new_issuer(data_dir, now)
     store = await open_store(f"sqlite+aiosqlite:///{data_dir / 'pdp.db'}")
     try:
         await import_identity(store, read_feed(json.dumps(people.FEED).encode()), now)
@@ -71,6 +69,14 @@ async def furnish(data_dir: Path) -> Home:
         return Home(data_dir, await _key(store), idp)
     finally:
         await store.dispose()
+
+
+def new_issuer(data_dir: Path, now: datetime) -> Idp:
+    """Make the data directory and an issuer whose key set is in it."""
+    data_dir.mkdir(mode=0o700)
+    idp = Idp(moment=now, signers={"ES256": make_signer("ES256")})
+    (data_dir / "jwks.json").write_text(json.dumps(idp.jwks()))
+    return idp
 
 
 async def _register(store: Store, data_dir: Path) -> None:

@@ -33,7 +33,7 @@ class Tally:
         self._last = self._counted_from
         self._asked = 0
         self._latencies = array("d")
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failed: asyncio.Future[list[None]] = asyncio.get_running_loop().create_future()
 
     def note(self, began: float) -> bool:
         """Take down one answer to what was asked at `began`; returns whether to ask again."""
@@ -48,6 +48,12 @@ class Tally:
         """End the run: something that must not happen has happened."""
         if not self.failed.done():
             self.failed.set_exception(WrongAnswer(what))
+
+    async def unless_failed(self, everyone: asyncio.Future[list[None]]) -> None:
+        """Wait until everyone has ended. Raises `WrongAnswer` as soon as something failed."""
+        await asyncio.wait({everyone, self.failed}, return_when=asyncio.FIRST_COMPLETED)
+        if self.failed.done():
+            self.failed.result()
 
     def measured(self) -> Measured:
         """Return what was measured. Raises `WrongAnswer` when there was nothing to count."""

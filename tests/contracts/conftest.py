@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from pdp.engine import Engine
 from pdp.engine.binary import OPA, find, places
@@ -39,6 +40,19 @@ slow if {
 
 large := [sprintf("%d: %s", [i, input.id]) | some i in numbers.range(1, 100000)]
 """
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the engine suites on uvloop, as the service does, and on asyncio's own loop, as commands and tests do.
+
+    The suite of our own child waits for real time, so it runs on uvloop only; its contract runs on both.
+    """
+    if not item.path.name.startswith("test_engine"):
+        return {"asyncio": asyncio.new_event_loop}
+    loops = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": loops["uvloop"]} if item.path.name == "test_engine_local.py" else loops
 
 
 @dataclass

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import uvloop
+
 from pdp.audit.log import Log
 from pdp.times import system_clock
 
@@ -26,4 +28,4 @@ async def main(directory: Path) -> None:
     await asyncio.gather(*(client(number) for number in range(CLIENTS)))
 
 
-asyncio.run(main(Path(sys.argv[1])))
+uvloop.run(main(Path(sys.argv[1])))  # the loop the service runs on

@@ -23,6 +23,7 @@ from pdp.audit.shard import segments
 from pdp.audit.verify import verify
 from pdp.errors import Fault, Unrecorded
 from tests.conftest import ROOT, FakeClock
+from tests.page_cache import unwritten_pages
 
 SOON = 5.0
 
@@ -64,6 +65,22 @@ async def test_concurrent_entries_are_acknowledged_in_the_order_they_stand(log: 
     await asyncio.gather(*(one(number) for number in range(200)))
     assert order == list(range(200))
     assert [read_entry(line).body["id"] for line in lines(log)] == [f"dec_{number}" for number in range(200)]
+
+
+@pytest.mark.promise("log.durable")
+async def test_a_durable_entry_is_on_the_disk_when_it_is_acknowledged(log: Log) -> None:
+    await write(log)
+    (segment,) = segments(log.directory)
+    assert unwritten_pages(segment) > 0
+    await write(log, durable=True)
+    assert unwritten_pages(segment) == 0
+
+
+@pytest.mark.promise("log.durable")
+async def test_closing_brings_everything_to_the_disk(log: Log) -> None:
+    await write(log)
+    await log.close()
+    assert unwritten_pages(segments(log.directory)[0]) == 0
 
 
 @pytest.mark.promise("log.private")

@@ -1,0 +1,62 @@
+"""The machine that a run was made on, and the revision of what was measured."""
+
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SYNCS = 100
+RECORD = b"x" * 2500  # about what one decision adds to the log
+SHARED = "load generator, PDP and OPA share the cores"
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Return what the figures depend on; `folder` is on the disk that the log is written to."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "shared": SHARED,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "fdatasync_us": _fdatasync_us(folder),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def revision(checkout: Path) -> str:
+    """Return the commit that is checked out, or `unknown` outside of a repository."""
+    return _git(checkout, "rev-parse", "HEAD") or "unknown"
+
+
+def uncommitted(checkout: Path) -> bool:
+    """Say whether tracked files differ from that commit."""
+    return bool(_git(checkout, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _fdatasync_us(folder: Path) -> int:
+    """Return the median time of making one record durable, alone."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(SYNCS):
+            began = time.perf_counter()
+            file.write(RECORD)
+            file.flush()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return round(statistics.median(took) * 1e6)
