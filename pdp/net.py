@@ -6,12 +6,15 @@ machine; `JsonClient` says when it does neither.
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
+from urllib.parse import urlsplit
 
+import h11
 import httpx
 
 from .errors import Fault, Rejected
@@ -23,6 +26,8 @@ MAX_DOWNLOAD = 512 * 1024 * 1024  # bytes; a release of OPA has about 60 million
 KEPT_ALIVE = httpx.Limits(
     max_connections=64, max_keepalive_connections=16, keepalive_expiry=4.0
 )  # we let go of an idle connection before servers commonly do (5 s), so none breaks under a request
+AT_ONCE = 64  # posts of one client on their way; the rest wait, inside their deadlines
+OUR_HEADERS = [("Content-Type", "application/json"), ("Accept-Encoding", "identity")]
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that have arrived, and how many there will be if the server said so."""
@@ -91,68 +96,193 @@ class Reply(NamedTuple):
 
 
 class JsonClient:
-    """Posts JSON to one place over few kept-alive connections. Opens them when first used, again after `close`.
+    """Posts JSON to one place over kept-alive connections. Opens them when first used, and again after `close`.
 
-    `headers` go with every request, `uds` names a unix socket to connect to instead of the URL's host.
-    Below httpx's `Client` on purpose: no redirects, no cookies, no proxy from the environment, 0.2 ms less a call.
+    `headers` go with every request, `uds` names a unix socket to connect to instead of the URL's host. No redirects,
+    no proxies, no compression. On asyncio and h11 themselves: a post costs 0.2 ms of CPU, through httpx 1.4 (measured).
     """
 
     def __init__(self, url: str, headers: dict[str, str], limit: int, uds: Path | None = None) -> None:
         try:
-            self._url = httpx.URL(url.rstrip("/"))
-        except httpx.InvalidURL:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
             raise Fault(f"{url} is not a URL: give one such as https://pdp.example.") from None
-        if self._url.scheme not in {"http", "https"} or not self._url.host:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.netloc.isascii():
             raise Fault(f"{url} is not a URL: give one such as https://pdp.example.")
-        self._headers = {**headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
+        self._tls = parts.scheme == "https"
+        self._address = (parts.hostname, port or (443 if self._tls else 80))
+        self._prefix = parts.path.rstrip("/")
+        self._headers = [*headers.items(), ("Host", parts.netloc.rpartition("@")[2]), *OUR_HEADERS]
         self._limit = limit
         self._uds = uds
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._context: ssl.SSLContext | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._idle: list[_Line] = []
 
     @property
     def is_open_line(self) -> bool:
         """Say whether what is sent can be read on the way: neither TLS nor this machine."""
-        return self._uds is None and self._url.scheme != "https" and not _is_local(self._url.host)
+        return self._uds is None and not self._tls and not _is_local(self._address[0])
 
     async def post(self, path: str, body: bytes, within_s: float) -> Reply:
         """Post `body` to `path` and return the reply, whatever its status.
 
-        Raises `NoReply` when it is not here, whole and under the limit, `within_s` seconds from now.
+        Raises `NoReply` when it is not here, whole and under the limit, `within_s` seconds from now. A request that
+        the server left unheard on a kept-alive connection is sent once more, so `path` must bear being asked twice.
         """
-        url = self._url.copy_with(raw_path=self._url.raw_path.rstrip(b"/") + path.encode("ascii"))
-        request = httpx.Request("POST", url, headers=self._headers, content=body)
+        self._move_to(asyncio.get_running_loop())
+        size = ("Content-Length", str(len(body)))
         try:
-            async with asyncio.timeout(within_s):
-                return await self._exchange(request)
+            request = h11.Request(method="POST", target=self._prefix + path, headers=[*self._headers, size])
+            async with asyncio.timeout(within_s), self._turns:
+                return await self._exchange(request, body)
         except TimeoutError:
-            raise NoReply(f"{url} did not answer within {within_s} s", late=True) from None
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise NoReply(f"{url}: {type(error).__name__} {error}") from None
+            raise NoReply(f"{path} was not answered within {within_s} s", late=True) from None
+        except (OSError, UnicodeError, h11.ProtocolError) as error:
+            raise NoReply(f"{path}: {type(error).__name__} {error}") from None
 
     async def close(self) -> None:
-        """Close the connections."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        """Close the connections that are idle; one that is in use closes with its exchange."""
+        self._move_to(asyncio.get_running_loop())
+        ending, self._idle = self._idle, []
+        for line in ending:
+            line.abort()
+        await asyncio.gather(*(line.gone for line in ending))
 
-    async def _exchange(self, request: httpx.Request) -> Reply:
-        if self._transport is None:
-            self._transport = self._connect()
-        response = await self._transport.handle_async_request(request)
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave behind what belongs to another event loop."""
+        if self._loop is not loop:
+            self._loop, self._turns, self._idle = loop, asyncio.Semaphore(AT_ONCE), []
+
+    async def _exchange(self, request: h11.Request, body: bytes) -> Reply:
+        if self._idle:
+            try:
+                return await self._over(self._idle.pop(), request, body)
+            except _Unheard:
+                pass
+        return await self._over(await self._connect(), request, body)
+
+    async def _over(self, line: "_Line", request: h11.Request, body: bytes) -> Reply:
         try:
-            body = bytearray()
-            async for piece in response.stream:  # type: ignore[union-attr]  # an async transport's stream is async
-                body += piece
-                if len(body) > self._limit:
-                    raise NoReply(f"{request.url} answered with more than {self._limit} bytes")
-            return Reply(response.status_code, bytes(body))
+            return await line.exchange(request, body)
         finally:
-            await response.aclose()
+            if line.reusable:
+                self._idle.append(line)
+            else:
+                line.abort()
 
-    def _connect(self) -> httpx.AsyncHTTPTransport:
-        secure = self._url.scheme == "https"  # a TLS context costs 24 ms: not made where it is not used
-        uds = None if self._uds is None else str(self._uds)
-        return httpx.AsyncHTTPTransport(verify=secure, trust_env=False, uds=uds, limits=KEPT_ALIVE)
+    async def _connect(self) -> "_Line":
+        loop = asyncio.get_running_loop()
+        if self._tls and self._context is None:
+            self._context = ssl.create_default_context()  # takes 24 ms, once
+        name = self._address[0] if self._tls else None
+        options: dict[str, Any] = {"ssl": self._context, "server_hostname": name}
+        if self._uds is not None:
+            _, line = await loop.create_unix_connection(self._line, str(self._uds), **options)
+        else:
+            _, line = await loop.create_connection(self._line, *self._address, **options)
+        return line
+
+    def _line(self) -> "_Line":
+        return _Line(self._limit, self._forget)
+
+    def _forget(self, line: "_Line") -> None:
+        if line in self._idle:
+            self._idle.remove(line)
+
+
+class _Unheard(NoReply):
+    """The connection was closed before the first byte of a reply."""
+
+
+class _Line(asyncio.Protocol):
+    """One connection, one exchange at a time. Whatever a well-behaved server would not send ends it."""
+
+    def __init__(self, limit: int, on_gone: "Callable[[_Line], None]") -> None:
+        self.reusable = False
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._limit = limit
+        self._on_gone = on_gone
+        self._http = h11.Connection(h11.CLIENT)
+        self._reply: asyncio.Future[Reply] | None = None
+        self._status, self._body, self._heard = 0, bytearray(), False
+        self._transport: asyncio.Transport
+
+    async def exchange(self, request: h11.Request, body: bytes) -> Reply:
+        """Send a request and return the whole reply. Raises `NoReply`."""
+        self.reusable = False
+        if self.gone.done():
+            raise _Unheard("the connection was closed")
+        self._reply = asyncio.get_running_loop().create_future()
+        self._status, self._body, self._heard = 0, bytearray(), False
+        parts = [self._http.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
+        self._transport.writelines([part for part in parts if part])
+        return await self._reply
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (called by the event loop)."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on (called by the event loop)."""
+        if self._reply is None or self._reply.done():
+            self.abort()  # nobody asked
+            return
+        self._heard = True
+        self._feed(data)
+
+    def eof_received(self) -> None:
+        """Read to the end (called by the event loop); some replies end with the connection."""
+        if self._heard:
+            self._feed(b"")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell whoever waits (called by the event loop)."""
+        self.reusable = False
+        kind = NoReply if self._heard else _Unheard
+        self._fail(kind(f"the connection was closed before the reply was whole ({error or 'by the server'})"))
+        self.gone.set_result(None)
+        self._on_gone(self)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._http.receive_data(data)
+            while self._take(self._http.next_event()):
+                pass
+        except h11.RemoteProtocolError as error:
+            self._fail(NoReply(f"the reply is not HTTP: {error}"))
+
+    def _take(self, event: object) -> bool:
+        """Take one event of a reply, and say whether more may follow."""
+        if isinstance(event, h11.Response):
+            self._status = event.status_code
+        elif isinstance(event, h11.Data):
+            self._body += event.data
+            if len(self._body) > self._limit:
+                self._fail(NoReply(f"the reply has more than {self._limit} bytes"))
+                return False
+        elif isinstance(event, h11.EndOfMessage):
+            self._finish()
+        return isinstance(event, h11.InformationalResponse | h11.Response | h11.Data)
+
+    def _finish(self) -> None:
+        if self._reply is None or self._reply.done():
+            return
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            self.reusable = not self._http.trailing_data[0]
+        self._reply.set_result(Reply(self._status, bytes(self._body)))
+
+    def _fail(self, reason: NoReply) -> None:
+        self.reusable = False
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(reason)
 
 
 def fetch_text(url: str, limit: int) -> str:

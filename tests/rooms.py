@@ -76,7 +76,9 @@ class Rooms:
 
 
 @asynccontextmanager
-async def open_rooms(folder: Path, clock: FakeClock, prompt: Prompt = "full", url: str | None = None) -> AsyncIterator[Rooms]:
+async def open_rooms(
+    folder: Path, clock: FakeClock, prompt: Prompt = "full", url: str | None = None
+) -> AsyncIterator[Rooms]:
     """Open the rooms in `folder`, and close them."""
     store = await open_store(url or f"sqlite+aiosqlite:///{folder / 'pdp.db'}")
     log = Log(folder / "log" / "0", clock)

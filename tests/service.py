@@ -48,7 +48,9 @@ TOOLS = {
     ),
 }
 PENDING = definition("get_report")
-RIGHTS = [{"permission": "call", "tool": f"payments/{name}"} for name in ("delete_customer", "get_customer", "get_report")]
+RIGHTS = [
+    {"permission": "call", "tool": f"payments/{name}"} for name in ("delete_customer", "get_customer", "get_report")
+]
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,7 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
     """Run a service in `data_dir`, with people, tools and one adapter key for the server `payments`."""
     clock = clock or FakeClock()
     idp = Idp(moment=clock(), signers={"ES256": make_signer("ES256")})
-    data_dir.mkdir(parents=True, exist_ok=True)
-    jwks = data_dir / "jwks.json"
-    jwks.write_text(json.dumps(idp.jwks()))
+    jwks = publish(idp, data_dir)
     known = Settings(data_dir=data_dir, issuers=(IssuerSettings(issuer=ISSUER, jwks_file=jwks),), **settings)
     key = await add_pep(known, clock, scopes=["audit", "decide"])
     async with open_service(known, clock) as service:
@@ -108,6 +108,14 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
         transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://pdp") as client:
             yield Bench(service, client, idp, key, known, clock)
+
+
+def publish(idp: Idp, directory: Path) -> Path:
+    """Write the issuer's key set into a file of `directory` and return it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    jwks = directory / "jwks.json"
+    jwks.write_text(json.dumps(idp.jwks()))
+    return jwks
 
 
 async def add_pep(

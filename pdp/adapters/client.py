@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct, field
@@ -107,7 +108,7 @@ class Client:
 
     async def report(self, decision: str, outcome: Outcome) -> None:
         """Say what became of a call. Raises `PdpAway` when the PDP did not take it."""
-        await self._ask(f"/v1/decisions/{decision}/outcome", _json(outcome))
+        await self._ask(f"/v1/decisions/{quote(decision, safe='')}/outcome", _json(outcome))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -7,14 +7,12 @@ import asyncio
 import difflib
 import getpass
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
-from ..audit.log import Log
 from ..enrich import Impact
 from ..errors import Fault
 from ..query import ToolRef
@@ -26,9 +24,8 @@ from ..registry.sources import read_list
 from ..settings import load
 from ..store.registry import read_tools
 from ..store.sql import open_store, reading
-from ..times import system_clock
+from .office import in_office
 
-T = TypeVar("T")
 CLASSES = ("read", "write", "external", "destructive", "privileged")
 MARKS = {"approved": "+", "submitted": "?", "superseded": "-", "quarantined": "!", "revoked": "x"}
 
@@ -139,7 +136,7 @@ def approve_(
         required_scopes=list(scopes),
         argument_labels=_argument_labels(argument_labels),
     )
-    _say(asyncio.run(_in_office(lambda office: approve(office, _ref(tool, digest), review, by))), as_json=as_json)
+    _say(asyncio.run(in_office(lambda office: approve(office, _ref(tool, digest), review, by))), as_json=as_json)
 
 
 @registry.command("quarantine")
@@ -150,7 +147,7 @@ def approve_(
 @as_json
 def quarantine_(tool: str, digest: str | None, reason: str, by: str, as_json: bool) -> None:
     """Stop TOOL (server/name) until it is approved again."""
-    _say(asyncio.run(_in_office(lambda office: quarantine(office, _ref(tool, digest), reason, by))), as_json=as_json)
+    _say(asyncio.run(in_office(lambda office: quarantine(office, _ref(tool, digest), reason, by))), as_json=as_json)
 
 
 @registry.command("revoke")
@@ -161,7 +158,7 @@ def quarantine_(tool: str, digest: str | None, reason: str, by: str, as_json: bo
 @as_json
 def revoke_(tool: str, digest: str | None, reason: str, by: str, as_json: bool) -> None:
     """Withdraw a definition of TOOL (server/name) for good."""
-    _say(asyncio.run(_in_office(lambda office: revoke(office, _ref(tool, digest), reason, by))), as_json=as_json)
+    _say(asyncio.run(in_office(lambda office: revoke(office, _ref(tool, digest), reason, by))), as_json=as_json)
 
 
 def _definitions(words: tuple[str, ...], *, stdio: bool) -> tuple[list[dict[str, Any]], str]:
@@ -199,7 +196,7 @@ async def _import(
         taken = await submit(office, server, definitions, source)
         return [await _approved(office, one, reviews, by) for one in taken]
 
-    return await _in_office(work)
+    return await in_office(work)
 
 
 async def _approved(office: Office, one: Submitted, reviews: Reviews, by: str) -> Submitted:
@@ -207,19 +204,6 @@ async def _approved(office: Office, one: Submitted, reviews: Reviews, by: str) -
         return one
     definition = await approve(office, ToolRef(one.server, one.name, one.digest), reviews.tools[one.name], by)
     return msgspec.structs.replace(one, status=definition.status)
-
-
-async def _in_office(work: Callable[[Office], Awaitable[T]]) -> T:
-    settings = load()
-    store = await open_store(settings.store_url)
-    try:
-        log = Log(settings.data_dir / "log" / "cli", system_clock)
-        try:
-            return await work(Office(store, log, system_clock))
-        finally:
-            await log.close()
-    finally:
-        await store.dispose()
 
 
 async def _rows() -> list[Definition]:

@@ -27,7 +27,7 @@ from ..audit.entry import Entry, digest_of, read_entry
 from ..errors import Fault
 from .issuer import issuer_app, open_issuer, write_private
 from .loopback import loopback_socket, served, url_of
-from .processes import command, started
+from .processes import command, started, together
 from .rows import ROWS, Row
 from .seed import BEARERS, REVIEW, SERVER, people_of, tokens
 from .visit import visiting
@@ -114,7 +114,7 @@ async def _prepare(settings: dict[str, str], folder: Path, issuer: str) -> None:
     people.write_text(people_of(issuer))
     lists = [sys.executable, "-m", "pdp.dev.server", "--list"]
     await command(settings, "identity", "import", str(people))
-    await asyncio.gather(
+    await together(
         command(settings, "registry", "import", *APPROVING, "--server", SERVER, "--stdio", "--", *lists),
         command(settings, "keys", "create", "--server", SERVER, "--out", str(folder / KEY)),
     )

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from msgspec import Struct
 
@@ -27,10 +28,22 @@ async def command(settings: Mapping[str, str], *arguments: str) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pdp", *arguments, env=_environment(settings), stdout=-1, stderr=-1
     )
-    out, err = await process.communicate()
+    try:
+        out, err = await process.communicate()
+    finally:
+        await _stop(process)
     if process.returncode:
         raise Fault(f"`pdp {' '.join(arguments)}` failed: {err.decode().strip()}")
     return out.decode()
+
+
+async def together(*commands: Coroutine[Any, Any, str]) -> list[str]:
+    """Run commands side by side and return what they printed. Raises the first failure once all have ended."""
+    ended = await asyncio.gather(*commands, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in ended if isinstance(one, str)]
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ..audit.log import MAX_WAITING, Log
+from ..audit.log import Log
 from ..errors import Fault
 from ..query import ToolRef, definition_digest
 from ..store.changes import lock
@@ -26,8 +26,6 @@ from .sources import named_definitions
 from .states import RECORDED_AS, Status, Step, after
 
 RECORD_WITHIN_S = 10.0  # nobody waits for an answer to a call here
-
-Record = tuple[str, dict[str, Any]]
 
 
 class Submitted(Struct, frozen=True):
@@ -63,7 +61,7 @@ async def submit(office: Office, server: str, definitions: list[dict[str, Any]],
         fresh = [key for key in named if key not in known]
         await add_tools(connection, [_row(server, key, named[key], source, now) for key in fresh], now)
         bodies = [{"server": server, "name": name, "digest": digest, "source": source} for name, digest in fresh]
-        await _put_on_record(office.log, [("registry.submitted", body) for body in bodies])
+        await asyncio.gather(*(on_record(office.log, "registry.submitted", body) for body in bodies))
     return [Submitted(server, *key, key not in known, known.get(key, "submitted")) for key in named]
 
 
@@ -89,7 +87,7 @@ async def approve(office: Office, tool: ToolRef, review: Review, by: str) -> Def
                 await change_tool(connection, _key(row), _moved(row, "supersede", by), now)
                 body["supersedes"] = row["digest"]
         await change_tool(connection, _key(chosen), values, now)
-        await _put_on_record(office.log, [(RECORDED_AS[step], body)])
+        await on_record(office.log, RECORDED_AS[step], body)
     return msgspec.convert(chosen | values | {"reviewed_at": rfc3339(now)}, Definition)
 
 
@@ -111,7 +109,7 @@ async def _move(office: Office, tool: ToolRef, step: Step, reason: str, by: str)
         chosen = _choose(rows, tool, "approved")
         values = _moved(chosen, step, by)
         await change_tool(connection, _key(chosen), values, now)
-        await _put_on_record(office.log, [(RECORDED_AS[step], _body(chosen, by) | {"reason": reason})])
+        await on_record(office.log, RECORDED_AS[step], _body(chosen, by) | {"reason": reason})
     return msgspec.convert(chosen | values | {"reviewed_at": rfc3339(now)}, Definition)
 
 
@@ -174,8 +172,7 @@ def _moved(row: Row, step: Step, by: str) -> Row:
     return {"status": after(row["status"], step), "reviewed_by": by}
 
 
-async def _put_on_record(log: Log, records: list[Record]) -> None:
+async def on_record(log: Log, kind: str, body: dict[str, Any]) -> None:
+    """Write a change into the log, durably; call it in the transaction that makes it. Raises `Unrecorded`."""
     deadline = asyncio.get_running_loop().time() + RECORD_WITHIN_S
-    for start in range(0, len(records), MAX_WAITING // 2):
-        batch = records[start : start + MAX_WAITING // 2]
-        await asyncio.gather(*(log.append(kind, body, durable=True, deadline=deadline) for kind, body in batch))
+    await log.append(kind, body, durable=True, deadline=deadline)

@@ -9,7 +9,7 @@ from ..query import MAX_NAME, canonical, definition_digest, strict_json
 
 MAX_DEFINITION_BYTES = 64 * 1024  # the largest of 2,025 real ones has 8 KB
 MAX_DEFINITION_DEPTH = 32  # the deepest real one has 10
-MAX_DEFINITIONS = 2000  # of one server; the largest real one has 117
+MAX_DEFINITIONS = 2000  # of one server; the largest real one has 302. All are recorded at once: fewer than MAX_WAITING
 MAX_FILE_BYTES = 16 * 1024 * 1024  # a list of that many definitions of usual size, many times over
 WRAPPING = 4  # levels around a definition in a file: result, tools, the list
 

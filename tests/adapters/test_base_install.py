@@ -12,7 +12,6 @@ OF_THE_SERVICE = {
     "sqlalchemy",
     "alembic",
     "aiosqlite",
-    "click",
     "jsonschema_rs",
     "prometheus_client",
     "yaml",

@@ -61,6 +61,7 @@ async def test_the_sample_tokens_are_good_or_bad_as_their_names_say(tmp_path: Pa
 
 def test_the_sample_people_are_a_feed_that_names_every_sample_caller() -> None:
     feed = read_feed(people_of("http://127.0.0.1:1").encode())
-    known = {alias.subject for line in (*feed.people, *feed.agents) for alias in line.aliases}
+    aliases = [*(line.aliases for line in feed.people), *(line.aliases for line in feed.agents)]
+    known = {alias.subject for some in aliases for alias in some}
     assert {bearer.subject for bearer in BEARERS} <= known
     assert {bearer.actor for bearer in BEARERS if bearer.actor} <= known

@@ -9,6 +9,7 @@ from tests.service import Bench, add_pep
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("api.decisions")]
 
+GOOD = b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}}'
 ANSWER = {"id", "decision", "reasons", "risk", "duties", "receipt", "revisions", "evaluated_at", "elapsed_ms"}
 
 
@@ -130,10 +131,11 @@ async def test_every_answer_forbids_caching_and_echoes_the_request_id(pdp: Bench
         (b"null", 400),
         (b"\xff\xfe", 400),
         (b'{"caller": {"access_token": "a", "access_token": "b"}, "tool": {"server": "payments", "name": "x"}}', 400),
-        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "arguments": {"n": NaN}}', 400),
-        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "arguments": {"n": 1e999}}', 400),
-        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "arguments": {"n": "\\ud800"}}', 400),
-        (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": "x"}, "extra": 1}', 400),
+        (GOOD[:-1] + b', "arguments": {"n": NaN}}', 400),
+        (GOOD[:-1] + b', "arguments": {"n": 1e999}}', 400),
+        (GOOD[:-1] + b', "arguments": {"n": "\\ud800"}}', 400),
+        (GOOD[:-1] + b', "arguments": {"n": 1, "\\u006e": 2}}', 400),
+        (GOOD[:-1] + b', "extra": 1}', 400),
         (b'{"caller": {}, "tool": {"server": "payments", "name": "x"}}', 400),
         (b'{"caller": {"access_token": "a"}, "tool": {"server": "payments", "name": ""}}', 400),
         (b'{"a":' * 40 + b"1" + b"}" * 40, 400),
@@ -157,7 +159,7 @@ async def test_a_body_that_is_not_json_by_its_header_is_415(pdp: Bench) -> None:
 
 
 @pytest.mark.promise("api.access")
-@pytest.mark.parametrize("key", ["", "Bearer", "Bearer x", "Basic abc", "Bearer pdp_00_xx", "Bearer pdp__", "Bearer pep_"])
+@pytest.mark.parametrize("key", ["", "Bearer", "Bearer x", "Basic abc", "Bearer pdp_00_x", "Bearer pdp__"])
 async def test_nobody_is_answered_without_a_valid_key(pdp: Bench, key: str) -> None:
     response = await pdp.post("/v1/decisions", pdp.query(), Authorization=key)
     assert response.status_code == 401
@@ -285,8 +287,8 @@ async def test_the_service_is_alive_ready_and_counted(pdp: Bench) -> None:
 @pytest.mark.promise("api.openapi")
 async def test_the_openapi_description_names_every_route_and_resolves_every_reference(pdp: Bench) -> None:
     description = (await pdp.http.get("/openapi.json")).json()
-    paths = {"/v1/decisions", "/v1/decisions/batch", "/v1/tools/visible", "/v1/decisions/{id}", "/v1/decisions/{id}/outcome"}
-    assert paths <= description["paths"].keys()
+    paths = {"/v1/decisions", "/v1/decisions/batch", "/v1/tools/visible", "/v1/decisions/{id}"}
+    assert paths | {"/v1/decisions/{id}/outcome"} <= description["paths"].keys()
     references = {part.split('"')[0] for part in json.dumps(description).split('"$ref": "#/components/schemas/')[1:]}
     assert references <= description["components"]["schemas"].keys()
 

@@ -25,6 +25,12 @@ def rsa_jwk(modulus: int, exponent: int = 65537) -> dict[str, Any]:
     return {"kty": "RSA", "alg": "RS256", "kid": "odd", **{name: b64(value) for name, value in numbers.items()}}
 
 
+def short_modulus() -> int:
+    """Return the modulus of a sound key of 1024 bits."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  # that it is weak is the point
+    return int(key.public_key().public_numbers().n)
+
+
 def roca_modulus() -> int:
     """Return 2048 bits with the fingerprint of CVE-2017-15361: a power of 65537 modulo the product of small primes."""
     product = prod(ROCA_PRIMES)
@@ -86,7 +92,7 @@ def test_a_key_that_is_unfit_is_left_out_and_does_not_spoil_the_others(unfit: di
 @pytest.mark.parametrize(
     "weak",
     [
-        rsa_jwk(int(rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key().public_numbers().n)),
+        rsa_jwk(short_modulus()),
         rsa_jwk(strong_modulus(), 3),
         rsa_jwk(strong_modulus(), 65536),
         rsa_jwk((1 << 9000) + 1),
@@ -139,3 +145,9 @@ def test_a_token_without_a_kid_is_served_by_the_only_key_and_by_none_of_several(
     assert pick(read(GOOD["EdDSA"]), None) is not None
     assert pick(read(GOOD["EdDSA"], GOOD["ES256"]), None) is None
     assert pick(read(GOOD["EdDSA"]), "another") is None
+
+
+def test_a_sound_key_on_a_curve_that_its_algorithm_does_not_use_is_left_out() -> None:
+    key = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()).public_key(), as_dict=True)
+    assert set(read({**key, "kid": "p384", "alg": "ES256"}, GOOD["EdDSA"])) == {"ed-1"}
+    assert set(read({**key, "kid": "p384"}, GOOD["EdDSA"])) == {"ed-1"}

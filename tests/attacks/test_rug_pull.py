@@ -39,9 +39,7 @@ def history(shared_data: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.promise("registry.real")
-async def test_755_real_definitions_are_taken_in_and_none_is_callable(
-    rooms: Rooms, shared_data: Path
-) -> None:
+async def test_755_real_definitions_are_taken_in_and_none_is_callable(rooms: Rooms, shared_data: Path) -> None:
     servers = catalogue(shared_data)
     for server, definitions in servers.items():
         taken = await submit(rooms.office, server, definitions, "docker")

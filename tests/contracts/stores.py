@@ -13,9 +13,10 @@ NOBODY = 65534  # PostgreSQL refuses to run as root; this user owns nothing else
 
 def postgres_programs() -> Path | None:
     """Return the folder of a local PostgreSQL's programs, None without one."""
-    found = shutil.which("postgres")
-    folder = Path(found).resolve().parent if found else None
-    return folder if folder and (folder / "initdb").exists() else None
+    on_path = shutil.which("postgres")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)  # Debian keeps them off PATH
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -103,9 +104,10 @@ async def test_a_second_writer_of_the_same_directory_is_refused(log: Log, clock:
     with pytest.raises(Fault, match="Another process writes the log"):
         Log(log.directory, clock)
     code = f"import asyncio, pathlib; from pdp.audit.shard import Shard; Shard(pathlib.Path({str(log.directory)!r}))"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30, cwd=ROOT)  # noqa: ASYNC221
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE, cwd=ROOT)
+    _, complaint = await asyncio.wait_for(other.communicate(), 30)
     assert other.returncode == 1
-    assert "Another process writes the log" in other.stderr
+    assert b"Another process writes the log" in complaint
 
 
 @pytest.mark.promise("log.one_writer")
@@ -235,16 +237,21 @@ async def test_a_removed_directory_refuses_until_it_is_back(log: Log) -> None:
     assert verify(log.directory).entries == receipt.index + 1
 
 
+def try_or_skip(otherwise: str, program: str, *arguments: str) -> None:
+    """Run a program that needs rights not everyone has."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{otherwise}: there is no {program} here")
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"{otherwise}: {program} says {done.stderr.strip()}")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Yield a real file system of 64 KiB; skips loudly where we may not mount one."""
     place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no full disk was tried: mount says {mounted.stderr.decode().strip()}")
+    try_or_skip("no full disk was tried", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place))
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
@@ -283,10 +290,8 @@ def freezing_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     with image.open("wb") as file:
         file.truncate(16 * 1024 * 1024)
-    for command in (["mkfs.ext4", "-q", str(image)], ["mount", "-o", "loop", str(image), str(place)]):
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"no hanging disk was tried: {command[0]} says {done.stderr.decode().strip()}")
+    try_or_skip("no hanging disk was tried", "mkfs.ext4", "-q", str(image))
+    try_or_skip("no hanging disk was tried", "mount", "-o", "loop", str(image), str(place))
     watchdog = subprocess.Popen(["sh", "-c", f"sleep 30; fsfreeze -u {place}"], start_new_session=True)
     yield place
     subprocess.run(["fsfreeze", "-u", str(place)], capture_output=True, check=False)
@@ -423,7 +428,9 @@ async def test_a_decision_is_found_with_its_outcome_in_any_workers_log(tmp_path:
     await write(logs[0], 1)
     await write(logs[0], 12)
     await logs[1].append("outcome", {"decision": "dec_1", "outcome": {}}, durable=False, deadline=deadline)
-    await logs[1].append("decision", {"id": "dec_2", "input": {"context": {"id": "dec_1"}}}, durable=False, deadline=deadline)
+    await logs[1].append(
+        "decision", {"id": "dec_2", "input": {"context": {"id": "dec_1"}}}, durable=False, deadline=deadline
+    )
     for log in logs:
         await log.close()
     assert [entry.kind for entry in find_entries(tmp_path, "dec_1")] == ["decision", "outcome"]

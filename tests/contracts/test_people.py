@@ -335,6 +335,19 @@ async def test_what_was_loaded_before_a_change_is_not_kept_after_it() -> None:
 
 
 @pytest.mark.promise("people.shelf")
+async def test_a_load_that_a_change_overtook_is_answered_and_forgotten() -> None:
+    slow = Slow()
+    shelf = Shelf[str, str](10, slow)
+    before = asyncio.create_task(shelf.get("a"))
+    await slow.was_asked(1)
+    slow.answer = "new"
+    shelf.drop(["something else"])
+    slow.go.set()
+    assert await before == "old"
+    assert await shelf.get("a") == "new"
+
+
+@pytest.mark.promise("people.shelf")
 async def test_who_gives_up_waiting_does_not_stop_the_load_for_others() -> None:
     slow = Slow()
     shelf = Shelf[str, str](10, slow)

@@ -14,6 +14,7 @@ from pdp.audit.shard import segments
 from pdp.store.decisions import Decided, find_decision, projected
 from pdp.store.sql import Store, open_store, reading
 from tests.conftest import FakeClock
+from tests.contracts.engines import until
 
 SOON = 10.0
 
@@ -118,9 +119,7 @@ async def test_a_store_that_went_away_makes_it_late_but_loses_nothing(
     (tmp_path / "pdp.db").rename(hidden)
     for number in range(5):
         await write(log, "decision", {"id": f"dec_{number}", "pep": "p"})
-    async with asyncio.timeout(SOON):
-        while "until the store works again" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await until(lambda: "until the store works again" in caplog.text)
     hidden.rename(tmp_path / "pdp.db")
     await asyncio.wait_for(projection.reached(4), SOON)
     assert await find(store, "dec_0") is not None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -14,12 +14,13 @@ from pdp.query import ToolRef, definition_digest
 from pdp.registry.labels import Review
 from pdp.registry.review import approve, quarantine, revoke, submit
 from pdp.registry.sources import MAX_DEFINITION_BYTES, MAX_DEFINITIONS
-from pdp.registry.states import TRANSITIONS, after
+from pdp.registry.states import TRANSITIONS, Status, Step, after
 from pdp.store import tables
 from pdp.store.changes import latest
 from pdp.store.registry import read_tools
 from pdp.store.sql import open_store, reading, transaction
 from tests.conftest import FakeClock
+from tests.contracts.engines import until
 from tests.contracts.stores import postgres, postgres_programs
 from tests.rooms import REFUND, REVIEW, SERVER, Rooms, open_rooms
 
@@ -125,8 +126,8 @@ async def test_quarantine_and_revocation_are_recorded_with_their_reason(rooms: R
 
 @pytest.mark.promise("registry.lifecycle")
 def test_only_what_the_table_lists_can_happen() -> None:
-    statuses = ("submitted", "approved", "superseded", "quarantined", "revoked")
-    steps = ("approve", "review", "supersede", "quarantine", "revoke")
+    statuses: tuple[Status, ...] = get_args(Status)
+    steps: tuple[Step, ...] = get_args(Step)
     for status in statuses:
         for step in steps:
             if (status, step) in TRANSITIONS:
@@ -256,14 +257,10 @@ async def test_another_process_sees_a_change_with_its_next_look(rooms: Rooms, cl
     await other.start()
     assert other.find(SERVER, "create_refund").tool is None
     ref = await rooms.approved(REFUND)
-    async with asyncio.timeout(5):
-        while other.find(SERVER, "create_refund").tool is None:
-            await asyncio.sleep(0.01)
+    await until(lambda: other.find(SERVER, "create_refund").tool is not None)
     assert other.revision == rooms.tools.revision
     await quarantine(rooms.office, ref, "why", "bob")
-    async with asyncio.timeout(5):
-        while other.find(SERVER, "create_refund").tool is not None:
-            await asyncio.sleep(0.01)
+    await until(lambda: other.find(SERVER, "create_refund").tool is None)
     await other.close()
 
 

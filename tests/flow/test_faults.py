@@ -63,8 +63,16 @@ async def allowed_again(pdp: Bench, within: float = BACK_WITHIN_S) -> float:
     pytest.fail(f"no allow within {within} s")
 
 
+async def ready(pdp: Bench, status: int) -> None:
+    """Return when readiness has noticed: a probe is kept for a second."""
+    end = time.monotonic() + BACK_WITHIN_S
+    while (await pdp.http.get("/readyz")).status_code != status:
+        assert time.monotonic() < end, f"/readyz never became {status}"
+        await asyncio.sleep(0.05)
+
+
 @pytest.mark.promise("fault.opa_killed")
-async def test_while_opa_is_dead_every_answer_under_load_is_a_recorded_deny_and_allows_come_back(tmp_path: Path) -> None:
+async def test_while_opa_is_dead_every_answer_is_a_recorded_deny_and_allows_come_back(tmp_path: Path) -> None:
     async with running(tmp_path) as pdp:
         answers: list[tuple[float, Any]] = []
         slowest = 0.0
@@ -99,7 +107,7 @@ async def test_while_opa_is_dead_every_answer_under_load_is_a_recorded_deny_and_
 @pytest.mark.promise("fault.opa_stopped")
 async def test_a_stopped_opa_is_a_recorded_deny_within_the_deadline_and_continues(tmp_path: Path) -> None:
     async with running(tmp_path) as pdp:
-        assert said(await pdp.ask()) == ("allow", [])
+        await allowed_again(pdp)  # the first call of a principal on a loaded machine may be late
         kill(pdp, signal.SIGSTOP)
         began = time.monotonic()
         given = await pdp.ask()
@@ -155,7 +163,7 @@ async def test_an_engine_that_says_anything_but_a_verdict_is_a_recorded_deny(tmp
         async with scripted(tmp_path / "s", tell):
             engine = OpaClient(f"unix://{tmp_path}/s", revision)
             world = replace(pdp.service.world, engine=engine)
-            for lie, code in [({"+duties": []}, ""), *LIES]:  # noqa: B007  # read by `tell`
+            for lie, code in [({"+duties": []}, ""), *LIES]:  # read by `tell`
                 given = await answer(query_from(pdp.query()), "pep_test", "r-1", world)
                 assert [reason.code for reason in given.reasons] == ([code] if code else []), lie
                 assert given.decision == ("deny" if code else "allow"), "the honest one is the control"
@@ -177,18 +185,18 @@ async def test_a_log_that_cannot_be_written_is_503_and_never_an_allow(tmp_path: 
             assert response.json()["decision"] == "deny"
             assert response.json()["code"] == "audit.unavailable"
             assert response.headers["retry-after"] == "1"
-        ready = await pdp.http.get("/readyz")
-        assert ready.status_code == 503
+        await ready(pdp, 503)
         shard.unlink()
         (tmp_path / "elsewhere").rename(shard)
         await allowed_again(pdp)
+        await ready(pdp, 200)
 
 
 @pytest.mark.promise("fault.store_gone")
 async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old(tmp_path: Path) -> None:
     clock = FakeClock()
     async with running(tmp_path / "data", clock) as pdp:
-        assert said(await pdp.ask()) == ("allow", [])
+        await allowed_again(pdp)  # the first call of a principal on a loaded machine may be late
         store = tmp_path / "data" / "pdp.db"
         store.rename(tmp_path / "gone.db")
         clock.advance(6)  # the published bound is five seconds

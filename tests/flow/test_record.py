@@ -83,7 +83,9 @@ async def decided(rooms: Rooms, arguments: dict[str, Any], context: dict[str, An
     case.caller, case.tool, case.registry = caller(), tool, rooms.tools.revision
     case.facts = Facts(risk=RISK, revision=42, first_use=False, person=person)
     case.input = PolicyInput(
-        caller=CallerInput("pdp", "user_delegated", Client("client-7"), Session("s-1", 60), Token("i", []), person=person),
+        caller=CallerInput(
+            "pdp", "user_delegated", Client("client-7"), Session("s-1", 60), Token("i", []), person=person
+        ),
         tool=tool,
         arguments=arguments,
         parsed={f"/{name}": value for name, value in arguments.items() if name != "amount"},
@@ -117,9 +119,7 @@ async def test_a_record_holds_what_the_policy_was_asked_and_on_what_it_stood(roo
     assert body["tool"]["definition_digest"] == case.query.tool.definition_digest
     assert body["latency_us"] >= 0
     assert "masked" not in body
-    expected = action_digest(
-        person="alice", agent="helpdesk-bot", tool=case.query.tool, arguments=case.query.arguments
-    )
+    expected = action_digest(person="alice", agent="helpdesk-bot", tool=case.query.tool, arguments=case.query.arguments)
     assert body["action_digest"] == expected
     assert body["caller"] == {
         "verified_by": "pdp",

@@ -29,7 +29,7 @@ def module_promises(tree: ast.Module) -> set[str]:
     return set().union(*(named(mark) for mark in marks))
 
 
-def tests_and_promises() -> dict[str, set[str]]:
+def named_by_test() -> dict[str, set[str]]:
     """Return every test function of the suite with the promises it names."""
     found = {}
     for path in TESTS.rglob("test_*.py"):
@@ -43,10 +43,12 @@ def tests_and_promises() -> dict[str, set[str]]:
 
 
 def test_every_test_names_a_promise_that_exists() -> None:
-    wrong = {test: names for test, names in tests_and_promises().items() if not names or names - PROMISES.keys()}
-    assert not wrong, f"mark these with @pytest.mark.promise(<id of tests/promises.py>): {wrong}"
+    wrong = {test: names for test, names in named_by_test().items() if not names or names - PROMISES.keys()}
+    missing = sorted(set().union(*wrong.values()) - PROMISES.keys())
+    bare = [test for test, names in wrong.items() if not names]
+    assert not wrong, f"add these to tests/promises.py: {missing}; name a promise for these tests: {bare}"
 
 
 def test_every_promise_is_kept_by_a_test() -> None:
-    kept = set().union(*tests_and_promises().values())
+    kept = set().union(*named_by_test().values())
     assert not PROMISES.keys() - kept, "promises without a test"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pdp.audit.mask import MAX_COPIED, MAX_SEARCHED, Masker, Spoken, without
 from pdp.errors import Fault
 
-SECRET = "s3cr3t-\u00e9-\"quoted\""
+SECRET = 's3cr3t-\u00e9-"quoted"'
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 names = st.text(max_size=8)
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(names, inner), max_leaves=12)

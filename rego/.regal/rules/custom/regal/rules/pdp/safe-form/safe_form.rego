@@ -4,29 +4,70 @@
 #   - input: schema.regal.ast
 package custom.regal.rules.pdp["safe-form"]
 
-import data.custom.pdp.pack
-
 import data.regal.result
+
+import data.custom.pdp.pack
 
 report contains violation if {
 	pack.folder
-	walk(input.rules, [_, node])
-	some description in departures(node)
+	some [node, description] in departures
 
 	violation := result.fail(rego.metadata.chain(), result.location_and_description(node, description))
 }
 
-report contains violation if {
+departures contains [node, "`not` holds when the fact is missing: say what must be there"] if {
+	walk(input.rules, [_, node])
+	node.negated
+}
+
+departures contains [node.with[0], "`with` replaces the facts of the call"] if {
+	walk(input.rules, [_, node])
+	node.with
+}
+
+departures contains [node.terms, "`every` holds when there is nothing to look at: use a word of lib"] if {
+	walk(input.rules, [_, node])
+	node.terms.domain
+}
+
+departures contains [node, "A comprehension is empty when the facts are missing: use a word of lib"] if {
+	walk(input.rules, [_, node])
+	endswith(node.type, "comprehension")
+}
+
+departures contains [rule["else"], "`else` answers when the first test failed: write two rules"] if some rule in input.rules
+
+departures contains [rule.head, "`default` makes a rule answer when nothing is known"] if {
 	some rule in input.rules
-	some description in heads(rule)
-
-	violation := result.fail(rego.metadata.chain(), result.location_and_description(rule.head, description))
+	rule["default"]
 }
 
-departures(node) := {description |
-	some description, true in {
-		"`not` holds when the fact is missing: say what must be there": node.negated == true,
-	}
+departures contains [rule.head, "A rule that collects values answers when there are none: give it one value"] if {
+	some rule in input.rules
+	rule.head.key
 }
 
-heads(_) := set()
+departures contains [rule.head, "A rule that collects values answers when there are none: give it one value"] if {
+	some rule in input.rules
+	count(rule.head.ref) > 1
+}
+
+departures contains [rule.head, "Nobody asks a rule of this name: begin the name of a part with _"] if {
+	some rule in input.rules
+	name := rule.head.ref[0].value
+	not startswith(name, "_")
+	not [pack.folder, name] in {["permits", "concerns"], [pack.folder, pack.asked[pack.folder]]}
+}
+
+departures contains [rule.head, "Nobody passes arguments to this rule: read `input`"] if {
+	some rule in input.rules
+	rule.head.args
+	not startswith(rule.head.ref[0].value, "_")
+}
+
+departures contains [rule.head, "A permit, guard or gate answers true, or nothing"] if {
+	some rule in input.rules
+	pack.folder != "duties"
+	not startswith(rule.head.ref[0].value, "_")
+	rule.head.value.value != true
+}

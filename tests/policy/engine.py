@@ -1,0 +1,78 @@
+"""A real OPA for policy tests: one process on a unix socket, asked synchronously over a kept connection."""
+
+import http.client
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+READY_WITHIN = 20.0  # seconds, on a loaded machine
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("opa")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
+class Asked:
+    """Asks a running OPA. `UNDEFINED` when there is no result, `ERROR` when it is not a 200."""
+
+    UNDEFINED = "(undefined)"
+    ERROR = "(error)"
+
+    def __init__(self, path: Path) -> None:
+        self.socket = path
+        self._connection = _Connection(path)
+
+    def __call__(self, entrypoint: str, document: Any) -> Any:
+        body = json.dumps({"input": document})
+        self._connection.request("POST", f"/v1/data/{entrypoint}", body, {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        answer = json.loads(response.read())
+        return answer.get("result", self.UNDEFINED) if response.status == http.HTTPStatus.OK else self.ERROR
+
+    def verdict(self, document: Any) -> Any:
+        """Return the verdict on one input."""
+        return self("pdp/decision/verdict", document)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+@contextmanager
+def running(opa: Path, folder: Path, *paths: str) -> Iterator[Asked]:
+    """Run OPA on a bundle (one path) or on what `paths` say; the socket is made in `folder`, which is short."""
+    address = folder / "s"
+    arguments = ["--addr", f"unix://{address}", "--log-level", "error", "--skip-version-check", *paths]
+    process = subprocess.Popen([opa, "run", "--server", *arguments], stderr=subprocess.DEVNULL)
+    try:
+        asked = _ready(address, process)
+        yield asked
+        asked.close()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _ready(address: Path, process: subprocess.Popen[bytes]) -> Asked:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        asked = Asked(address)
+        try:
+            asked("system/version", {})
+        except OSError:
+            asked.close()
+            time.sleep(0.005)
+        else:
+            return asked
+    raise AssertionError(f"OPA did not become ready (status {process.poll()})")
