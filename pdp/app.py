@@ -18,6 +18,7 @@ from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
 from .audit.log import Log
 from .audit.mask import Masker
+from .audit.office import Office
 from .audit.projection import Projection
 from .engine import Engine
 from .engine.binary import OPA, find, places
@@ -32,7 +33,6 @@ from .identity.tokens import TokenVerifier
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
-from .registry.review import Office
 from .settings import Settings
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
@@ -83,7 +83,7 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
     log = Log(settings.data_dir / "log" / WORKER, clock)
     stack.push_async_callback(log.close)
     key = new_probe_key(settings.data_dir / "run")
-    await seed_probe(store, Office(store, log, clock))
+    await seed_probe(Office(store, log, clock))
     people, tools = People(store, clock), Registry(store, clock)
     tokens = TokenVerifier([*(Issuer(**item.model_dump()) for item in settings.issuers), key.issuer()], clock)
     for part in (people, tools, tokens):

@@ -176,7 +176,7 @@ class JsonClient:
     async def _connect(self) -> "_Line":
         loop = asyncio.get_running_loop()
         if self._tls and self._context is None:
-            self._context = ssl.create_default_context()  # takes 24 ms, once
+            self._context = httpx.create_ssl_context()  # takes 24 ms, once; SSL_CERT_FILE may name other roots
         name = self._address[0] if self._tls else None
         options: dict[str, Any] = {"ssl": self._context, "server_hostname": name}
         if self._uds is not None:
@@ -206,6 +206,7 @@ class _Line(asyncio.Protocol):
         self._limit = limit
         self._on_gone = on_gone
         self._http = h11.Connection(h11.CLIENT)
+        self._ended = False
         self._reply: asyncio.Future[Reply] | None = None
         self._status, self._body, self._heard = 0, bytearray(), False
         self._transport: asyncio.Transport
@@ -213,11 +214,11 @@ class _Line(asyncio.Protocol):
     async def exchange(self, request: h11.Request, body: bytes) -> Reply:
         """Send a request and return the whole reply. Raises `NoReply`."""
         self.reusable = False
-        if self.gone.done():
+        if self._ended:
             raise _Unheard("the connection was closed")
-        self._reply = asyncio.get_running_loop().create_future()
-        self._status, self._body, self._heard = 0, bytearray(), False
         parts = [self._http.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
+        self._status, self._body, self._heard = 0, bytearray(), False
+        self._reply = asyncio.get_running_loop().create_future()
         self._transport.writelines([part for part in parts if part])
         return await self._reply
 
@@ -238,13 +239,15 @@ class _Line(asyncio.Protocol):
         self._feed(data)
 
     def eof_received(self) -> None:
-        """Read to the end (called by the event loop); some replies end with the connection."""
+        """Read to the end (called by the event loop); some replies end with the connection, and none follows."""
+        self._ended = True
         if self._heard:
             self._feed(b"")
+        self.reusable = False
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever waits (called by the event loop)."""
-        self.reusable = False
+        self._ended, self.reusable = True, False
         kind = NoReply if self._heard else _Unheard
         self._fail(kind(f"the connection was closed before the reply was whole ({error or 'by the server'})"))
         self.gone.set_result(None)

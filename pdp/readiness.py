@@ -15,16 +15,16 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from .audit.office import Office
 from .errors import Unrecorded
 from .flow import World, answer
 from .identity.feed import read_feed
-from .identity.importer import import_identity
+from .identity.importer import import_feed
 from .identity.issuers import Issuer
 from .ids import new_id
 from .query import Credential, Query, ToolRef, definition_digest
 from .registry.labels import Review
-from .registry.review import Office, approve, submit
-from .store.sql import Store
+from .registry.review import approve, submit
 
 ISSUER = "urn:mcp-pdp:probe"
 SERVER = "pdp.probe"
@@ -78,9 +78,9 @@ def new_probe_key(run_dir: Path) -> ProbeKey:
     return ProbeKey(private, path)
 
 
-async def seed_probe(store: Store, office: Office) -> None:
+async def seed_probe(office: Office) -> None:
     """Write the probe's principal, right and tools; nothing changes when they are there already."""
-    await import_identity(store, read_feed(json.dumps(IDENTITIES).encode()), office.now())
+    await import_feed(office, read_feed(json.dumps(IDENTITIES).encode()))
     for taken in await submit(office, SERVER, [KNOWN_ALLOW, KNOWN_DENY], PEP):
         if taken.status == "submitted":
             tool = ToolRef(server=SERVER, name=taken.name, definition_digest=taken.digest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +153,7 @@ def _without_credentials(body: DecisionRecord, credential: Credential) -> msgspe
     line = msgspec.json.encode(body)
     for secret in (credential.access_token, credential.dpop.proof if credential.dpop else None):
         if secret and len(secret) >= SHORTEST_TOKEN and msgspec.json.encode(secret)[1:-1] in line:
-            line = msgspec.json.encode(without(json.loads(line), secret))
+            line = msgspec.json.encode(without(msgspec.json.decode(line), secret))
     return msgspec.Raw(line)
 
 

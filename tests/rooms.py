@@ -9,12 +9,13 @@ from typing import Any, cast
 from pdp.audit.entry import Entry, read_entry
 from pdp.audit.log import Log
 from pdp.audit.mask import Masker, Prompt
+from pdp.audit.office import Office
 from pdp.audit.read import Reader
 from pdp.flow import World
 from pdp.query import Credential, Query, ToolRef, definition_digest
 from pdp.registry.definitions import Registry
 from pdp.registry.labels import Review
-from pdp.registry.review import Office, approve, submit
+from pdp.registry.review import approve, submit
 from pdp.store.sql import Store, open_store
 from tests.conftest import FakeClock
 

@@ -11,12 +11,13 @@ import httpx
 import msgspec
 
 from pdp.app import Service, open_service
+from pdp.audit.office import Office
 from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_identity
 from pdp.identity.peps import new_key
 from pdp.query import ToolRef, definition_digest
 from pdp.registry.labels import Review
-from pdp.registry.review import Office, approve, submit
+from pdp.registry.review import approve, submit
 from pdp.settings import IssuerSettings, Settings
 from pdp.store.keys import add_key
 from pdp.store.sql import open_store, transaction

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import Fault
 from ..identity.feed import Feed, read_feed
-from ..identity.importer import import_identity
+from ..identity.importer import import_feed
 from ..identity.rights import Held, Principal
 from ..settings import load
 from ..store.feeds import Difference
@@ -18,6 +18,7 @@ from ..store.identity import find_principal
 from ..store.sql import open_store
 from ..store.tables import NEVER
 from ..times import rfc3339, system_clock
+from .office import in_office
 
 SIGNS = {"added": "+", "changed": "~", "removed": "-", "kept": "="}
 database = click.option("--database", help="SQLAlchemy URL of the store; default: the one in the settings.")
@@ -59,11 +60,7 @@ def show(principal: str, database: str | None, as_json: bool) -> None:
 
 
 async def _import(feed: Feed, database: str | None) -> list[Difference]:
-    store = await open_store(database or load().store_url)
-    try:
-        return await import_identity(store, feed, system_clock())
-    finally:
-        await store.dispose()
+    return await in_office(lambda office: import_feed(office, feed), database)
 
 
 async def _find(principal: str, database: str | None) -> Principal | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from ..audit.office import Office
 from ..errors import Fault
 from ..identity.peps import RIGHTS, new_key
-from ..registry.review import Office, on_record
 from ..settings import load
 from ..store.keys import Row, add_key, all_keys, revoke_key
 from ..store.sql import open_store, reading, transaction
@@ -81,14 +81,14 @@ async def _create(office: Office, row: Row) -> None:
     async with transaction(office.store) as connection:
         await add_key(connection, row, office.now())
         body = {name: row[name] for name in ("id", "servers", "scopes", "expires_at")}
-        await on_record(office.log, "key.created", body)
+        await office.put_on_record("key.created", body)
 
 
 async def _revoke(office: Office, identifier: str) -> bool:
     async with transaction(office.store) as connection:
         revoked = await revoke_key(connection, identifier, office.now())
         if revoked:
-            await on_record(office.log, "key.revoked", {"id": identifier})
+            await office.put_on_record("key.revoked", {"id": identifier})
     return revoked
 
 

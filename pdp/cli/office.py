@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ..audit.log import Log
-from ..registry.review import Office
+from ..audit.office import Office
 from ..settings import load
 from ..store.sql import open_store
 from ..times import system_clock

@@ -13,12 +13,13 @@ from typing import Any
 import click
 import msgspec
 
+from ..audit.office import Office
 from ..enrich import Impact
 from ..errors import Fault
 from ..query import ToolRef
 from ..registry.definitions import Definition
 from ..registry.labels import Review
-from ..registry.review import Office, Submitted, approve, quarantine, revoke, submit
+from ..registry.review import Submitted, approve, quarantine, revoke, submit
 from ..registry.reviews import Reviews, beside, read_reviews
 from ..registry.sources import read_list
 from ..settings import load

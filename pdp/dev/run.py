@@ -15,13 +15,14 @@ import jwt
 from mcp.server.mcpserver import MCPServer
 
 from ..audit.log import Log
+from ..audit.office import Office
 from ..errors import Fault
 from ..identity.feed import read_feed
-from ..identity.importer import import_identity
+from ..identity.importer import import_feed
 from ..identity.issuers import is_loopback
 from ..identity.peps import new_key
 from ..query import ToolRef, definition_digest
-from ..registry.review import Office, approve, submit
+from ..registry.review import approve, submit
 from ..registry.reviews import read_reviews
 from ..settings import IssuerSettings, Settings, load
 from ..store.keys import add_key, all_keys
@@ -81,8 +82,9 @@ async def _seed(settings: Settings, issuer: DevIssuer) -> None:
     store = await open_store(settings.store_url)
     log = Log(settings.data_dir / "log" / "cli", system_clock)
     try:
-        await import_identity(store, read_feed(people_of(issuer.url).encode()), now)
-        await _approve_samples(Office(store, log, system_clock))
+        office = Office(store, log, system_clock)
+        await import_feed(office, read_feed(people_of(issuer.url).encode()))
+        await _approve_samples(office)
         await _keep_key(settings.data_dir / "pep.key", store, now)
         _keep_tokens(settings.data_dir, issuer, now)
     finally:

@@ -1,9 +1,10 @@
 """Import a feed: all of it or nothing, the same again changes nothing, and every change is told."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
+from ..audit.office import Office
 from ..errors import Fault
 from ..store.changes import append, lock
 from ..store.feeds import SHAPES, Difference, apply_rows, nested_groups, unknown_names
@@ -14,8 +15,21 @@ from .rows import Rows, wanted_rows
 NAMED = 5  # names in one error; the reader finds the rest alike
 
 
-async def import_identity(store: Store, feed: Feed, now: datetime) -> list[Difference]:
-    """Bring the store to what `feed` says and return the differences, row by row.
+async def import_feed(office: Office, feed: Feed) -> list[Difference]:
+    """Import a feed and put what it changed on record, in one: see `import_identity`. Raises `Unrecorded` too."""
+
+    async def told(differences: list[Difference]) -> None:
+        counts = Counter(f"{d.table} {d.action}" for d in differences if d.action != "kept")
+        if counts:
+            await office.put_on_record("identity.imported", {"source": feed.source, "rows": dict(counts)})
+
+    return await import_identity(office.store, feed, office.now(), told)
+
+
+async def import_identity(
+    store: Store, feed: Feed, now: datetime, told: Callable[[list[Difference]], Awaitable[None]] | None = None
+) -> list[Difference]:
+    """Bring the store to what `feed` says and return the differences, row by row; `told` hears them before the commit.
 
     People and others that the feed does not mention stay as they are; what it mentions has, of this source, exactly
     what it lists. Raises `Fault` when the feed contradicts itself or the store (nothing is changed), and
@@ -30,6 +44,8 @@ async def import_identity(store: Store, feed: Feed, now: datetime) -> list[Diffe
         _must_not_circle(await nested_groups(connection))
         touched = [entry for difference in differences for entry in difference.touched]
         await append(connection, "identity", touched, now)
+        if told:
+            await told(differences)
     return differences
 
 

@@ -47,11 +47,6 @@ def offences(module: Ast, folder: str, stage: str | None) -> list[Offence]:
     return list(_Reading(module, folder, stage).offences())
 
 
-def package_of(module: Ast) -> str:
-    """Return the package of a parsed file, such as `guards.risk_ceiling`."""
-    return ".".join(str(part["value"]) for part in module["package"]["path"][1:])
-
-
 class _Reading:
     def __init__(self, module: Ast, folder: str, stage: str | None) -> None:
         self._rules = module.get("rules", [])

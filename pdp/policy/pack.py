@@ -16,7 +16,7 @@ from typing import Any
 
 from ..query import canonical, digest
 from .compiler import Compiler
-from .form import offences, package_of
+from .form import offences
 from .law import Rule, read_rules
 from .probe import probe
 from .problem import PackRefused, Problem
@@ -74,7 +74,6 @@ class _Build:
         self._write_rules(sources)
         self._check_types(sources, values)
         modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
-        _must_be_packages(sources, modules)
         rules = read_rules(sources, self._compiler.inspect(self._rules))
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
@@ -148,17 +147,6 @@ def revision_of(sources: list[Source], manifest: dict[str, Any], config: dict[st
     """Return the digest of all that decides: every file, the manifest, and the values."""
     content = {"files": {source.path: source.text for source in sources}, "manifest": manifest, "config": config}
     return digest(REVISION_TAG, content)
-
-
-def _must_be_packages(sources: list[Source], modules: dict[str, Any]) -> None:
-    problems = []
-    for source in sources:
-        package = package_of(modules[source.path])
-        if package != source.code:
-            what = f"The package is {package}, and the file's place says {source.code}."
-            problems.append(Problem(source.file, 0, what, "Make them the same: one file, one package, one code."))
-    if problems:
-        raise PackRefused(problems)
 
 
 def _must_match_this_pdp(source: Path) -> None:

@@ -66,7 +66,7 @@ def collect(pack: Path, org: Path | None) -> Found:
     if org is not None:
         sources += reader.rules(org, "org/", FOLDERS, BESIDE)
         configs += reader.config(org, "org/")
-    problems = [*reader.problems, *_twice(sources), *_lacking(sources)]
+    problems = [*reader.problems, *_misnamed(sources), *_twice(sources), *_lacking(sources)]
     if problems:
         raise PackRefused(problems)
     return Found(sources, configs)
@@ -138,6 +138,20 @@ def _out_of_place(file: Path) -> tuple[str, str] | None:
     if file.name.endswith(TEST) and not file.with_name(file.name.removesuffix(TEST) + ".rego").is_file():
         return "A file that ends in _test.rego is left out, and there is no rule beside it that it tests.", "Rename it."
     return None
+
+
+def _misnamed(sources: list[Source]) -> Iterator[Problem]:
+    """Find files whose first statement is not their own package; a second file of one package would add to its rule."""
+    for source in sources:
+        statements = ((n, line.strip()) for n, line in enumerate(source.text.split("\n"), 1) if _says_something(line))
+        number, statement = next(statements, (0, ""))
+        if statement != f"package {source.code}":
+            instead = f"Begin with `package {source.code}`: one file, one package, one code."
+            yield Problem(source.file, number, "The file's place and its package are not the same.", instead)
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _twice(sources: list[Source]) -> Iterator[Problem]:

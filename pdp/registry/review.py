@@ -5,27 +5,24 @@ happen. (A record whose commit then failed says more than is true, never less.)
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from ..audit.log import Log
+from ..audit.office import Office
 from ..errors import Fault
 from ..query import ToolRef, definition_digest
 from ..store.changes import lock
 from ..store.registry import Row, add_tools, change_tool, read_tools
-from ..store.sql import Store, transaction
-from ..times import Clock, rfc3339
+from ..store.sql import transaction
+from ..times import rfc3339
 from .arguments import Checker
 from .definitions import Definition
 from .labels import Review, check_review
 from .sources import named_definitions
 from .states import RECORDED_AS, Status, Step, after
-
-RECORD_WITHIN_S = 10.0  # nobody waits for an answer to a call here
 
 
 class Submitted(Struct, frozen=True):
@@ -36,15 +33,6 @@ class Submitted(Struct, frozen=True):
     digest: str
     new: bool
     status: Status
-
-
-@dataclass(frozen=True)
-class Office:
-    """Where reviews happen: the store they change, the log they are recorded in, and the clock."""
-
-    store: Store
-    log: Log
-    now: Clock
 
 
 async def submit(office: Office, server: str, definitions: list[dict[str, Any]], source: str) -> list[Submitted]:
@@ -61,7 +49,7 @@ async def submit(office: Office, server: str, definitions: list[dict[str, Any]],
         fresh = [key for key in named if key not in known]
         await add_tools(connection, [_row(server, key, named[key], source, now) for key in fresh], now)
         bodies = [{"server": server, "name": name, "digest": digest, "source": source} for name, digest in fresh]
-        await asyncio.gather(*(on_record(office.log, "registry.submitted", body) for body in bodies))
+        await asyncio.gather(*(office.put_on_record("registry.submitted", body) for body in bodies))
     return [Submitted(server, *key, key not in known, known.get(key, "submitted")) for key in named]
 
 
@@ -87,7 +75,7 @@ async def approve(office: Office, tool: ToolRef, review: Review, by: str) -> Def
                 await change_tool(connection, _key(row), _moved(row, "supersede", by), now)
                 body["supersedes"] = row["digest"]
         await change_tool(connection, _key(chosen), values, now)
-        await on_record(office.log, RECORDED_AS[step], body)
+        await office.put_on_record(RECORDED_AS[step], body)
     return msgspec.convert(chosen | values | {"reviewed_at": rfc3339(now)}, Definition)
 
 
@@ -109,7 +97,7 @@ async def _move(office: Office, tool: ToolRef, step: Step, reason: str, by: str)
         chosen = _choose(rows, tool, "approved")
         values = _moved(chosen, step, by)
         await change_tool(connection, _key(chosen), values, now)
-        await on_record(office.log, RECORDED_AS[step], _body(chosen, by) | {"reason": reason})
+        await office.put_on_record(RECORDED_AS[step], _body(chosen, by) | {"reason": reason})
     return msgspec.convert(chosen | values | {"reviewed_at": rfc3339(now)}, Definition)
 
 
@@ -170,9 +158,3 @@ def _same(row: Row, values: Row) -> bool:
 
 def _moved(row: Row, step: Step, by: str) -> Row:
     return {"status": after(row["status"], step), "reviewed_by": by}
-
-
-async def on_record(log: Log, kind: str, body: dict[str, Any]) -> None:
-    """Write a change into the log, durably; call it in the transaction that makes it. Raises `Unrecorded`."""
-    deadline = asyncio.get_running_loop().time() + RECORD_WITHIN_S
-    await log.append(kind, body, durable=True, deadline=deadline)

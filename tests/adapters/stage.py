@@ -15,6 +15,7 @@ from pdp.adapters.replies import DECISION
 from pdp.adapters.sdk import PdpMiddleware, protect
 from pdp.app import Service, open_service
 from pdp.audit.entry import Entry
+from pdp.audit.office import Office
 from pdp.audit.read import find_entries
 from pdp.dev.issuer import DevIssuer, open_issuer
 from pdp.dev.loopback import loopback_socket, served
@@ -24,7 +25,7 @@ from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_identity
 from pdp.query import ToolRef, definition_digest
 from pdp.registry.labels import Review
-from pdp.registry.review import Office, approve, submit
+from pdp.registry.review import approve, submit
 from pdp.registry.reviews import read_reviews
 from pdp.settings import IssuerSettings, Settings
 from pdp.store.sql import open_store

@@ -70,9 +70,22 @@ async def test_every_flipped_bit_of_an_entry_is_found(directory: Path, index: in
         (lambda lines: [*lines[:3], b"", *lines[3:]], 3),
         (lambda lines: [*lines[:3], b'{"index":3}', *lines[3:]], 3),
         (lambda lines: [*lines[:3], lines[3][:-20], *lines[4:]], 3),
+        (lambda lines: [*lines[:5], lines[5].replace(b'"origin":"pdp-', b'"origin":"evil-')], 5),
         (lambda lines: [*lines[:3], lines[3].replace(b'"amount"', b'"index":9,"amount"'), *lines[4:]], 3),
     ],
-    ids=["changed", "removed", "first", "swapped", "doubled", "replayed", "blank", "empty", "cut", "duplicate-key"],
+    ids=[
+        "changed",
+        "removed",
+        "first",
+        "swapped",
+        "doubled",
+        "replayed",
+        "blank",
+        "empty",
+        "cut",
+        "origin",
+        "duplicate-key",
+    ],
 )
 async def test_an_edited_entry_is_found_where_it_stands(
     directory: Path, change: Callable[[list[bytes]], list[bytes]], index: int

@@ -1,7 +1,9 @@
 """Rug pulls on real definitions: whatever a server changes after the approval, the call is refused."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,28 @@ async def test_a_schema_that_cannot_be_checked_cannot_be_approved(rooms: Rooms, 
         await vet(query(ToolRef("s", "t", definition_digest(definition))), rooms.world)
     assert caught.value.code == "tool.unapproved"
     assert rooms.entries("registry.approved") == []
+
+
+@pytest.mark.promise("registry.schema")
+def test_a_schema_elsewhere_is_not_fetched_even_where_it_could_be(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "string"}')
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"type": "string"}')
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for place in (f"http://127.0.0.1:{server.server_port}/schema.json", (tmp_path / "schema.json").as_uri()):
+            schema = {"type": "object", "properties": {"a": {"$ref": place}}}
+            with pytest.raises(Fault, match="cannot be used"):
+                Checker({"name": "t", "inputSchema": schema})
+        server.shutdown()
+    assert asked == []
 
 
 def _without_meta(definition: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pdp.audit.log import Log
+from pdp.audit.office import Office
 from pdp.audit.read import Reader
 from pdp.engine.binary import OPA, Found, find, places
 from pdp.engine.local import LocalOpa
@@ -22,7 +23,7 @@ from pdp.identity.importer import import_identity
 from pdp.identity.peps import new_key
 from pdp.policy.pack import Pack, build_pack, default_pack_dir
 from pdp.query import ToolRef
-from pdp.registry.review import Office, approve, submit
+from pdp.registry.review import approve, submit
 from pdp.store.keys import add_key
 from pdp.store.sql import Store, open_store, transaction
 from pdp.times import rfc3339, system_clock

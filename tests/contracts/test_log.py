@@ -17,7 +17,7 @@ import pytest
 
 from pdp.answer import Receipt
 from pdp.audit import shard
-from pdp.audit.entry import NOTHING_BEFORE, digest_of, read_entry
+from pdp.audit.entry import NOTHING_BEFORE, digest_of, entry_line, read_entry, successor
 from pdp.audit.log import MAX_WAITING, Log
 from pdp.audit.read import Reader, find_entries, find_entry, last_lines
 from pdp.audit.shard import segments
@@ -175,8 +175,6 @@ async def test_a_full_segment_is_followed_by_one_named_after_its_first_entry(tmp
 
 
 def fill_segment(opened: shard.Shard) -> None:
-    from pdp.audit.entry import entry_line, successor
-
     while segments(opened._directory)[-1].stat().st_size < shard.SEGMENT_BYTES:
         line = entry_line(opened.head, "decision", {"filling": "x" * 1_000_000}, FakeClock()())
         opened.append(line + b"\n", successor(line)[1])
@@ -221,6 +219,35 @@ async def test_a_file_changed_by_somebody_else_is_noticed(log: Log, harm: str) -
             file.write(b"not a line\n")
     with pytest.raises(Unrecorded):
         await write(log, 2)
+
+
+@pytest.mark.promise("log.unrecorded")
+async def test_entries_cut_off_at_the_end_of_a_line_are_missed_too(log: Log) -> None:
+    for number in range(3):
+        await write(log, number)
+    path = segments(log.directory)[0]
+    os.truncate(path, len(path.read_bytes().splitlines(keepends=True)[0]))
+    with pytest.raises(Unrecorded):
+        await write(log, 3)
+    await write(log, 4)
+    repaired = read_entry(lines(log)[1])
+    assert (repaired.index, repaired.kind) == (3, "log.recovered")
+    assert repaired.body == {"reason": "entries_missing", "found": 1, "expected": 3}
+    with pytest.raises(Fault, match="broken at entry 1"):
+        verify(log.directory)
+
+
+@pytest.mark.promise("log.durable")
+def test_after_an_error_everything_is_brought_to_the_disk_before_going_on(tmp_path: Path) -> None:
+    opened = shard.Shard(tmp_path / "0")
+    line = entry_line(opened.head, "decision", {}, FakeClock()())
+    opened.append(line + b"\n", successor(line)[1])
+    assert unwritten_pages(segments(tmp_path / "0")[0]) > 0
+    opened.abandon()
+    opened.reopen()
+    assert unwritten_pages(segments(tmp_path / "0")[0]) == 0
+    assert opened.head == successor(line)[1]
+    opened.close()
 
 
 @pytest.mark.promise("log.unrecorded")
@@ -443,7 +470,7 @@ async def test_a_decision_is_found_with_its_outcome_in_any_workers_log(tmp_path:
 
 @pytest.mark.promise("log.exact")
 async def test_numbers_beyond_64_bits_are_read_back_exactly(log: Log) -> None:
-    body = {"amount": 10**30, "rate": 1.0, "id": -(2**63) - 1}
+    body = {"amount": 10**30 + 1, "large": 10**4000 + 1, "rate": 1.0, "id": -(2**63) - 1}
     await log.append("decision", body, durable=False, deadline=asyncio.get_running_loop().time() + SOON)
     assert read_entry(lines(log)[0]).body == body
     assert json.loads(lines(log)[0])["body"] == body

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,8 @@ def running(opa: Path, folder: Path, *paths: str) -> Iterator[Asked]:
     arguments = ["--addr", f"unix://{address}", "--log-level", "error", "--skip-version-check", *paths]
     process = subprocess.Popen([opa, "run", "--server", *arguments], stderr=subprocess.DEVNULL)
     try:
-        asked = _ready(address, process)
-        yield asked
-        asked.close()
+        with closing(_ready(address, process)) as asked:
+            yield asked
     finally:
         process.terminate()
         process.wait()
