@@ -13,6 +13,7 @@ setup: .venv/.ready ## create .venv from the lock file and get OPA (needs Python
 	python3 -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/pdp opa install
 	$(BIN)/pdp opa install --regal
 	@touch $@
 

@@ -63,6 +63,10 @@ PROMISES = {
         "What is fetched comes over TLS or from this machine, with the right checksum, or not at all.",
         "architecture, section 1",
     ),
+    "house.wheel": Promise(
+        "What is installed from the wheel is whole.",
+        "architecture, section 1",
+    ),
     "house.docs": Promise(
         "Generated pages say what the code says.",
         "how we write",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Fault
-from .entry import NOTHING_BEFORE, Head, successor
+from .entry import NOTHING_BEFORE, Head, digest_of, successor
 
 SEGMENT_BYTES = 64 * 1024 * 1024  # about 30,000 decisions: small enough to copy, large enough to be few
 LOCK = "lock"
@@ -29,7 +29,8 @@ class Shard:
         """Take the directory, creating it when absent. Raises `Fault` when another process has it or it is damaged."""
         self._directory = directory
         self._fd: int | None = None
-        self._size = 0
+        self._size = self._synced = 0
+        self._doubtful = False
         self.repair: Repair | None = None
         try:
             _make(directory)
@@ -44,13 +45,16 @@ class Shard:
             self.sync()
             self._begin_segment()
         _write_all(self._open_fd(), data)
+        self._check_still_ours(self._size + len(data))
         self._size += len(data)
-        self._check_still_ours()
         self.head = head
 
     def sync(self) -> None:
         """Return when everything appended is on the disk. Raises `OSError`."""
+        self._doubtful = True  # until it succeeded
         os.fdatasync(self._open_fd())
+        self._doubtful = False
+        self._synced = self._size
 
     def abandon(self) -> None:
         """Stop writing after an error; only `reopen` makes the shard usable again."""
@@ -63,13 +67,13 @@ class Shard:
         self.abandon()
         self.repair = None
         self._keep_lock()
-        written = self.head
+        written, path, size, synced = self.head, self._path, self._size, self._synced
         found = self._attach()
-        if self._fd is not None and (found == written or found.index > written.index):
+        if self._fd is not None and (found == written or _goes_on(path, size, written, found)):
             self.head = found  # lines that were written but never acknowledged stay: nothing is taken back
-            self._write_again()
+            self._bring_to_disk(synced if self._path == path else 0)
             return
-        self.repair = {"reason": "entries_missing", "found": found.index, "expected": written.index}
+        self.repair = {"reason": "entries_missing", "acknowledged": written.index, "found": found.index}
         self._begin_segment()
 
     def close(self) -> None:
@@ -115,7 +119,7 @@ class Shard:
     def _adopt(self, path: Path, fd: int) -> None:
         self._path, self._fd = path, fd
         status = os.fstat(fd)
-        self._inode, self._size = status.st_ino, status.st_size
+        self._inode, self._size, self._synced = status.st_ino, status.st_size, 0
 
     def _open_fd(self) -> int:
         if self._fd is None:
@@ -131,18 +135,19 @@ class Shard:
             os.fsync(self._open_fd())
             self._size = line_ends
 
-    def _check_still_ours(self) -> None:
+    def _check_still_ours(self, size: int) -> None:
         status = self._path.stat()  # a removed file raises here
-        if (status.st_ino, status.st_size) != (self._inode, self._size):
+        if (status.st_ino, status.st_size) != (self._inode, size):
             raise OSError(errno.ESTALE, f"{self._path} was replaced or changed by somebody else")
 
-    def _write_again(self) -> None:
-        # After a failed sync the kernel may call pages clean that never reached the disk; so make them dirty again.
-        fd = os.open(self._path, os.O_RDWR)
-        try:
-            os.pwrite(fd, os.pread(fd, self._size, 0), 0)
-        finally:
-            os.close(fd)
+    def _bring_to_disk(self, synced: int) -> None:
+        if self._doubtful:
+            # After a failed sync the kernel may call pages clean that never reached the disk: make them dirty again.
+            fd = os.open(self._path, os.O_RDWR)
+            try:
+                os.pwrite(fd, os.pread(fd, self._size - synced, synced), synced)
+            finally:
+                os.close(fd)
         self.sync()
 
     def _keep_lock(self) -> None:
@@ -164,20 +169,28 @@ def segment_name(index: int) -> str:
     return f"{index:016d}.jsonl"
 
 
-def last_line(path: Path) -> bytes | None:
-    """Return the last whole line of a file without its newline, `None` when it has none. Raises `OSError`."""
-    end = _last_newline(path)
+def last_line(path: Path, size: int | None = None) -> bytes | None:
+    """Return the last whole line of a file, or of its first `size` bytes, without its newline; `None` without one."""
+    end = _last_newline(path, size)
     if end < 0:
         return None
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         return view[view.rfind(b"\n", 0, end) + 1 : end]
 
 
-def _last_newline(path: Path) -> int:
+def _last_newline(path: Path, size: int | None = None) -> int:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return -1
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        return view.rfind(b"\n")
+        return view.rfind(b"\n", 0, len(view) if size is None else size)
+
+
+def _goes_on(path: Path, size: int, written: Head, found: Head) -> bool:
+    """Say whether the file still holds what was acknowledged, and more after it."""
+    if found.index <= written.index or not path.exists() or path.stat().st_size < size:
+        return False
+    line = last_line(path, size)
+    return line is None or digest_of(line) == written.digest
 
 
 def _head_after(line: bytes, path: Path, last: Path) -> Head:

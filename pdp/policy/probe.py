@@ -58,9 +58,12 @@ def _loose(verdict: dict[str, Any], expected: dict[str, Any], pack: "Pack") -> I
     for code, says in named:
         what = f"On an empty input this rule {says}."
         yield Problem(pack.rules[code].file, 0, what, "Name every fact it relies on, with a word that checks its type.")
-    if not named:
+    if verdict.get("duties"):
+        what = f"On an empty input one of these is owed: {json.dumps(verdict['duties'])[:300]}."
+        yield Problem("duties", 0, what, "Name every fact a duty relies on, so that it is undefined without them.")
+    elif not named:
         what = f"On an empty input the verdict is {json.dumps(verdict)[:300]}."
-        yield Problem(DECISION, 0, what, "Look for a duty that is owed without facts, or restore this file.")
+        yield Problem(DECISION, 0, what, "Restore this file from the package.")
 
 
 def _listed(verdict: dict[str, Any], name: str) -> list[str]:

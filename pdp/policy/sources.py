@@ -17,6 +17,7 @@ BESIDE = {"README.md", "config.yaml", "cases"}  # in a pack or an org folder, be
 BESIDE_PACK = BESIDE | {"schemas", "capabilities.json", "org"}
 MAX_FILE_BYTES = 256 * 1024  # a rule is a page; this is a file somebody dropped in by mistake
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+IGNORE = re.compile(r"#\s*regal\s+ignore")
 
 
 class Source(NamedTuple):
@@ -66,7 +67,7 @@ def collect(pack: Path, org: Path | None) -> Found:
     if org is not None:
         sources += reader.rules(org, "org/", FOLDERS, BESIDE)
         configs += reader.config(org, "org/")
-    problems = [*reader.problems, *_misnamed(sources), *_twice(sources), *_lacking(sources)]
+    problems = [*reader.problems, *_misnamed(sources), *_unlinted(sources), *_twice(sources), *_lacking(sources)]
     if problems:
         raise PackRefused(problems)
     return Found(sources, configs)
@@ -148,6 +149,14 @@ def _misnamed(sources: list[Source]) -> Iterator[Problem]:
         if statement != f"package {source.code}":
             instead = f"Begin with `package {source.code}`: one file, one package, one code."
             yield Problem(source.file, number, "The file's place and its package are not the same.", instead)
+
+
+def _unlinted(sources: list[Source]) -> Iterator[Problem]:
+    for source in sources:
+        for number, line in enumerate(source.text.split("\n"), 1):
+            if IGNORE.search(line):
+                instead = "Write the rule so that the linter is content with it."
+                yield Problem(source.file, number, "A pack does not tell its linter to look away.", instead)
 
 
 def _says_something(line: str) -> bool:

@@ -195,7 +195,7 @@ async def test_a_removed_file_is_noticed_and_what_is_missing_is_said(
     assert "calls are denied until it works" in caplog.text
     kept = [read_entry(line) for line in lines(log)]
     assert [(entry.index, entry.kind) for entry in kept] == [(2, "log.recovered"), (3, "decision")]
-    assert kept[0].body == {"reason": "entries_missing", "found": 0, "expected": 2}
+    assert kept[0].body == {"reason": "entries_missing", "acknowledged": 2, "found": 0}
     assert receipt.index == 3
     assert kept[0].origin == log.origin
     with pytest.raises(Fault, match="broken at entry 0"):
@@ -230,9 +230,9 @@ async def test_entries_cut_off_at_the_end_of_a_line_are_missed_too(log: Log) -> 
     with pytest.raises(Unrecorded):
         await write(log, 3)
     await write(log, 4)
-    repaired = read_entry(lines(log)[1])
+    repaired = read_entry(lines(log)[2])  # after the one that was refused, but stands there
     assert (repaired.index, repaired.kind) == (3, "log.recovered")
-    assert repaired.body == {"reason": "entries_missing", "found": 1, "expected": 3}
+    assert repaired.body == {"reason": "entries_missing", "acknowledged": 3, "found": 4}
     with pytest.raises(Fault, match="broken at entry 1"):
         verify(log.directory)
 

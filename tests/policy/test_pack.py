@@ -150,7 +150,7 @@ def test_a_syntax_error_is_named_with_file_and_line(build: Build, tmp_path: Path
     with pytest.raises(PackRefused) as refused:
         build(org(tmp_path, "guards", "holds if {\n\tinput.tool.name ==\n}"))
     (problem, *_) = refused.value.problems
-    assert (problem.file, problem.line) == ("org/guards/mine.rego", 16)
+    assert (problem.file, problem.line) == ("org/guards/mine.rego", 15)
 
 
 def test_a_refused_pack_leaves_no_bundle(opa: Path, source: Path, tmp_path: Path) -> None:

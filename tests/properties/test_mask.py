@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.audit.mask import MAX_COPIED, MAX_SEARCHED, Masker, Spoken, without
+from pdp.audit.mask import MAX_COPIED, MAX_SEARCHED, MIN_COPY, Masker, Spoken, without
 from pdp.errors import Fault
 
 SECRET = 's3cr3t-\u00e9-"quoted"'
@@ -60,11 +60,17 @@ def test_without_sensitive_labels_nothing_changes(
 
 
 @pytest.mark.promise("record.masked")
-@given(arguments=objects)
+@given(arguments=st.dictionaries(st.text(max_size=MIN_COPY - 1), values, max_size=5))
 def test_without_any_labels_every_value_goes_and_every_name_stays(masker: Masker, arguments: dict[str, Any]) -> None:
     masked = masker.mask(Spoken(arguments, {}, {}), None)
     kept = masked.spoken.arguments
     assert kept == {name: masker.commit(value) for name, value in arguments.items()}
+
+
+@pytest.mark.promise("record.masked")
+def test_a_name_that_repeats_a_masked_value_is_masked_too(masker: Masker) -> None:
+    masked = masker.mask(Spoken({"4111111111111111": "4111111111111111"}, {}, {}), None)
+    assert masked.spoken.arguments == {"[masked]": masker.commit("4111111111111111")}
 
 
 @pytest.mark.promise("record.masked")

@@ -1,0 +1,35 @@
+"""What is installed is whole: the wheel carries the policy pack, the migrations and the sample data."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.promise("house.wheel")
+def test_the_wheel_carries_every_rule_and_every_module(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        ROOT,
+    ]
+    subprocess.run(command, check=True, timeout=55)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    rules = {f"pdp/{path.relative_to(ROOT)}" for path in (ROOT / "rego").rglob("*.rego")}
+    shipped = {rule for rule in rules if not rule.endswith("_test.rego") and "/.regal/" not in rule}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp").rglob("*.py")}
+    assert shipped | modules | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"} <= names
+    assert not any(name.endswith("_test.rego") for name in names)

@@ -1,0 +1,5 @@
+# canary: law lint
+
+package guards.nameless
+
+holds if input.tool.name == "x"

@@ -1,0 +1,81 @@
+"""A pack of deliberate mistakes. The first line of each says which checkers must reject it, and each of them does.
+
+`place`, `schema`, `capabilities`, `form`, `law` and `probe` are steps of loading; the first that finds something ends
+it. `lint` is Regal with our rules, which authors run before that.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pdp.engine.opa import OpaClient
+from pdp.policy.pack import Pack, PackRefused, probe
+from tests.policy.engine import running
+
+pytestmark = pytest.mark.promise("policy.canary")
+Build = Callable[[Path], Pack]
+CANARY = Path(__file__).parent / "canary"
+FILES = sorted(CANARY.rglob("*.rego"))
+NAMES = [str(file.relative_to(CANARY)) for file in FILES]
+SAYS = {
+    "place": ("already has", "place and its package", "look away"),
+    "schema": ("undefined ref", "match error"),
+    "capabilities": ("undefined function", "current capabilities", "unexpected keyword"),
+    "form": ("nothing is known", "fact is missing", "Use ", "Name ", "collects values", "true", "read", "first test", "decision.rego", "does not define"),
+    "law": ("METADATA",),
+    "probe": ("On an empty input",),
+}
+
+
+def checkers(file: Path) -> set[str]:
+    """Return the checkers that the first line of a canary names."""
+    return set(file.read_text().splitlines()[0].removeprefix("# canary: ").split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_loading_rejects_it_at_the_step_it_is_about(name: str, build: Build, opa: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "org" / Path(name).parent
+    folder.mkdir(parents=True)
+    shutil.copy(CANARY / name, folder)
+    with pytest.raises(PackRefused) as refused:
+        built = build(tmp_path / "org")
+        assert "probe" in checkers(CANARY / name), "it was built, and should not have been"
+        await _probe(built, opa, tmp_path)
+    (step,) = checkers(CANARY / name) - {"lint"}
+    for problem in refused.value.problems:
+        assert problem.file in {f"org/{name}", "duties"}  # a verdict does not say which of its duties is which
+        assert problem.instead
+        assert any(word in str(problem) for word in SAYS[step]), problem
+
+
+def test_the_linter_rejects_those_it_can_see(regal: Path, source: Path) -> None:
+    visible = [file for file in FILES if "lint" in checkers(file)]
+    rules = source / ".regal"
+    flags = ["--config-file", rules / "config.yaml", "--rules", rules / "rules", "--format", "json"]
+    done = subprocess.run([regal, "lint", *flags, *visible], capture_output=True, check=False)
+    found = defaultdict(set)
+    for violation in json.loads(done.stdout)["violations"]:
+        found[violation["location"]["file"]].add(violation["category"])
+    unseen = [file for file in visible if "pdp" not in found[str(file)]]
+    assert not unseen, "our rules said nothing about these"
+
+
+def test_every_step_has_a_canary() -> None:
+    named = set().union(*(checkers(file) for file in FILES))
+    assert named == {*SAYS, "lint"}
+
+
+async def _probe(built: Pack, opa: Path, folder: Path) -> None:
+    with running(opa, folder, "--bundle", str(built.bundle)) as asked:
+        client = OpaClient(f"unix://{asked.socket}", built.revision)
+        try:
+            async with asyncio.timeout(10):
+                await probe(client, built)
+        finally:
+            await client.close()
