@@ -139,4 +139,316 @@ PROMISES = {
         "The service starts with a sentence or ends with one, and takes its OPA with it.",
         "issue 3, build 2",
     ),
+    "tokens.hostile": Promise(
+        "Every hostile token is refused with its own code.",
+        "identity.md, section 1.7",
+    ),
+    "tokens.good": Promise(
+        "Good tokens of every allowed algorithm are accepted, for no longer than they are good.",
+        "identity.md, section 1.3",
+    ),
+    "tokens.wycheproof": Promise(
+        "Wycheproof's vectors come out as published but for listed deviations.",
+        "issue 4",
+    ),
+    "issuers.checked": Promise(
+        "An issuer setting that would weaken verification stops the start.",
+        "identity.md, section 1.3",
+    ),
+    "keys.survive": Promise(
+        "Issuer keys survive outages and floods of unknown key ids, and rotate.",
+        "identity.md, section 1.6",
+    ),
+    "keys.honest": Promise(
+        "Metadata and keys that are not as they must be are not used.",
+        "RFC 8414",
+    ),
+    "keys.hygiene": Promise(
+        "A weak, foreign or ambiguous key verifies nothing.",
+        "identity.md, section 1.3, step 6",
+    ),
+    "identify.parties": Promise(
+        "Person and agent are told apart or the call is refused.",
+        "identity.md, section 1.2",
+    ),
+    "identify.standing": Promise(
+        "Lost standing, delegation or session refuses the next call.",
+        "architecture, section 2",
+    ),
+    "identify.credentials": Promise(
+        "Only a verified token for this server identifies anybody.",
+        "architecture, section 4",
+    ),
+    "enrich.sliced": Promise(
+        "Facts hold only the rights that concern this call.",
+        "contracts, section 3",
+    ),
+    "enrich.expiry": Promise(
+        "A right ends with the first of its links, when it is read.",
+        "contracts, section 4",
+    ),
+    "enrich.standing": Promise(
+        "Standing lost after identify is refused.",
+        "architecture, section 2",
+    ),
+    "enrich.risk": Promise(
+        "Token facts, stored signals and first use are weighed and named.",
+        "architecture, section 5",
+    ),
+    "risk.score": Promise(
+        "The score is bounded, monotone and order-free, and its evidence adds up.",
+        "architecture, section 5",
+    ),
+    "risk.calibrated": Promise(
+        "The score can be checked by hand.",
+        "identity.md, section 3.3",
+    ),
+    "patterns": Promise(
+        "A tool pattern covers what it says and nothing else.",
+        "contracts, section 4",
+    ),
+    "rights.follow_links": Promise(
+        "No right without a way to it, none that outlasts a link, and circles end.",
+        "identity.md, section 2.4",
+    ),
+    "people.follow": Promise(
+        "The cache follows the store.",
+        "architecture, section 5",
+    ),
+    "people.stale": Promise(
+        "Facts that are stale, unreachable or unreadable are refused.",
+        "architecture, section 4",
+    ),
+    "people.shelf": Promise(
+        "A load is shared, bounded, and never kept across a change.",
+        "architecture, section 5",
+    ),
+    "store.imports": Promise(
+        "An import is all or nothing, and idempotent.",
+        "contracts, section 4",
+    ),
+    "store.sources": Promise(
+        "Feeds never fight.",
+        "contracts, section 4",
+    ),
+    "store.changes": Promise(
+        "Change order is commit order.",
+        "architecture, section 5",
+    ),
+    "store.schema": Promise(
+        "Migrations lead to the tables we use, once.",
+        "issue 3, build 4",
+    ),
+    "feed.strict": Promise(
+        "What is wrong in a feed is named by its place.",
+        "contracts, section 4",
+    ),
+    "identity.commands": Promise(
+        "`pdp identity` says what it did and exits 0 only on success.",
+        "contracts, section 9",
+    ),
+    "vet.standing": Promise(
+        "Only a tool whose definition a person approved is in good standing.",
+        "architecture, section 2",
+    ),
+    "vet.drift": Promise(
+        "A definition that is not exactly the approved one is refused, and the change is put on record.",
+        "contracts, section 6",
+    ),
+    "vet.arguments": Promise(
+        "Arguments outside the approved schema are refused, without repeating them.",
+        "contracts, section 6",
+    ),
+    "vet.stale": Promise(
+        "A registry that cannot be read decides nothing.",
+        "architecture, section 4",
+    ),
+    "vet.tampered": Promise(
+        "A definition changed behind the registry's back allows nothing.",
+        "contracts, section 6",
+    ),
+    "registry.lifecycle": Promise(
+        "A definition's life follows the transition table and nothing else.",
+        "contracts, section 6",
+    ),
+    "registry.one_approved": Promise(
+        "At most one definition of a tool is in force.",
+        "contracts, section 6",
+    ),
+    "registry.recorded": Promise(
+        "What happens to a definition is on record, or it does not happen.",
+        "contracts, section 7",
+    ),
+    "registry.limits": Promise(
+        "An import beyond the limits is refused as a whole.",
+        "issue 3, build 5",
+    ),
+    "registry.labels": Promise(
+        "A label that would protect nothing is refused.",
+        "contracts, section 6",
+    ),
+    "registry.follows": Promise(
+        "Every process sees a change of the registry with its next look.",
+        "architecture, section 5",
+    ),
+    "registry.real": Promise(
+        "Hundreds of real definitions are taken in, and none is callable before a person approved it.",
+        "issue 3, build 5",
+    ),
+    "registry.drift": Promise(
+        "Every real change of a real server's definitions is noticed.",
+        "approvals-audit-registry.md, section 3.2",
+    ),
+    "registry.schema": Promise(
+        "A schema that cannot be checked cannot be approved.",
+        "issue 3, build 5",
+    ),
+    "registry.commands": Promise(
+        "`pdp registry` says what it did and exits 0 only on success.",
+        "contracts, section 9",
+    ),
+    "log.chain": Promise(
+        "Entries form one chain without gaps.",
+        "contracts, section 7",
+    ),
+    "log.durable": Promise(
+        "What must be on the disk is, before anyone is told.",
+        "architecture, section 5",
+    ),
+    "log.exact": Promise(
+        "What was appended is what is read back, to the byte.",
+        "contracts, section 7",
+    ),
+    "log.find": Promise(
+        "A decision is found by its id in any shard.",
+        "issue 3, shows when done",
+    ),
+    "log.kill": Promise(
+        "A killed writer loses no acknowledged entry.",
+        "architecture, section 5",
+    ),
+    "log.kinds": Promise(
+        "Only kinds of the table are recorded.",
+        "contracts, section 7",
+    ),
+    "log.one_writer": Promise(
+        "A log has one writer.",
+        "architecture, section 5",
+    ),
+    "log.private": Promise(
+        "Only its owner can read the log.",
+        "contracts, section 9",
+    ),
+    "log.rotation": Promise(
+        "The chain goes on from one segment to the next.",
+        "issue 3, build 6",
+    ),
+    "log.tampering": Promise(
+        "A changed, removed, swapped or inserted entry is found.",
+        "issue 7",
+    ),
+    "log.torn_tail": Promise(
+        "A torn tail is cut, said, and recorded.",
+        "issue 7",
+    ),
+    "log.unrecorded": Promise(
+        "Whatever keeps an entry from the log is an error, and recovery is real.",
+        "architecture, section 4",
+    ),
+    "projection.complete": Promise(
+        "Every decision and outcome of the log can be looked up, whatever was killed when.",
+        "contracts, section 1",
+    ),
+    "projection.truth": Promise(
+        "The lookup never says what the log does not.",
+        "contracts, section 1",
+    ),
+    "record.credentials": Promise(
+        "No credential is in any record, whoever put it where.",
+        "contracts, section 7",
+    ),
+    "record.durable": Promise(
+        "Only calls that change nothing are answered before the disk has them.",
+        "architecture, section 5",
+    ),
+    "record.key": Promise(
+        "The masking key is private, kept, and the same for all workers.",
+        "contracts, section 7",
+    ),
+    "record.masked": Promise(
+        "Sensitive values are nowhere in a record, and cannot be guessed from it.",
+        "contracts, section 7",
+    ),
+    "record.prompt": Promise(
+        "The prompt is recorded as the setting says.",
+        "contracts, section 7",
+    ),
+    "record.receipt": Promise(
+        "A receipt names the line that is in the log.",
+        "contracts, section 1",
+    ),
+    "record.replay": Promise(
+        "A record carries what a replay needs.",
+        "contracts, section 7",
+    ),
+    "record.unrecorded": Promise(
+        "When the log does not take it nobody may be told.",
+        "architecture, section 4",
+    ),
+    "adapter.base_install": Promise(
+        "The adapter runs on the base install.",
+        "architecture, section 1",
+    ),
+    "adapter.call": Promise(
+        "An allowed call runs, and names its decision.",
+        "issue 3, build 8",
+    ),
+    "adapter.canonical": Promise(
+        "The arguments decided on are the arguments the tool gets.",
+        "contracts, section 6",
+    ),
+    "adapter.closed": Promise(
+        "Whatever goes wrong between adapter and PDP is a deny within the deadline.",
+        "architecture, section 4",
+    ),
+    "adapter.digest": Promise(
+        "The adapter's digests are an importing client's, and drift is noticed at the next call.",
+        "contracts, section 6",
+    ),
+    "adapter.intent": Promise(
+        "The caller's intent is handed on.",
+        "issue 3, build 8",
+    ),
+    "adapter.list": Promise(
+        "Callers are shown the tools they may call at all.",
+        "issue 3, build 8",
+    ),
+    "adapter.methods": Promise(
+        "What is not decided on is denied, unless an unsafe name lets it through.",
+        "issue 3, build 8",
+    ),
+    "adapter.outcome": Promise(
+        "What became of a call is reported exactly once.",
+        "contracts, section 1",
+    ),
+    "adapter.redact": Promise(
+        "What the policy says to redact leaves nothing behind, or the result is withheld.",
+        "contracts, section 1",
+    ),
+    "adapter.replies": Promise(
+        "A refusal says that the tool did not run, and what would help.",
+        "mcp-adapters.md, section 3",
+    ),
+    "adapter.token": Promise(
+        "The caller's token is handed on unread, and nobody speaks for another.",
+        "contracts, section 9",
+    ),
+    "demo": Promise(
+        "The demo ends as its rows say, and every decision in it can be explained.",
+        "issue 3, build 9",
+    ),
+    "dev.issuer": Promise(
+        "The sample issuer's keys and tokens are real.",
+        "issue 3, build 9",
+    ),
 }

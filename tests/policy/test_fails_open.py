@@ -250,9 +250,7 @@ HOLD_ON_NOTHING = {
 
 
 @pytest.mark.parametrize("body", HOLD_ON_NOTHING.values(), ids=HOLD_ON_NOTHING)
-async def test_a_rule_that_holds_on_nothing_is_not_loaded(
-    body: str, build: Build, opa: Path, tmp_path: Path
-) -> None:
+async def test_a_rule_that_holds_on_nothing_is_not_loaded(body: str, build: Build, opa: Path, tmp_path: Path) -> None:
     with pytest.raises(PackRefused, match=r"org/guards/mine\.rego"):
         await _activate(build(org(tmp_path, "guards", body)), opa, tmp_path)
 

@@ -134,7 +134,9 @@ def test_the_linter_and_the_loader_know_the_same_built_ins(source: Path) -> None
     from pdp.policy.form import ASKED, BUILTINS
 
     rules = source / ".regal/rules/custom"
-    listed = re.search(r"builtins := \{(.*?)\}", (rules / "regal/rules/pdp/words-only/words_only.rego").read_text(), re.DOTALL)
+    listed = re.search(
+        r"builtins := \{(.*?)\}", (rules / "regal/rules/pdp/words-only/words_only.rego").read_text(), re.DOTALL
+    )
     assert listed is not None
     assert set(re.findall(r'"([^"]+)"', listed[1])) == BUILTINS
     asked = re.search(r"asked := (\{.*?\})", (rules / "pdp/pack.rego").read_text())

@@ -31,7 +31,11 @@ def test_the_same_files_make_the_same_bundle_byte_for_byte(opa: Path, pack: Pack
 
 def test_the_bundle_holds_every_rule_and_no_test(pack: Pack, source: Path) -> None:
     found = names_in(pack.bundle)
-    rules = {str(file.relative_to(source)) for folder in ("pdp", "lib", "permits", "guards", "gates", "duties") for file in (source / folder).glob("*.rego")}
+    rules = {
+        str(file.relative_to(source))
+        for folder in ("pdp", "lib", "permits", "guards", "gates", "duties")
+        for file in (source / folder).glob("*.rego")
+    }
     assert found == {name for name in rules if not name.endswith("_test.rego")} | {"data.json", ".manifest"}
 
 
@@ -88,7 +92,9 @@ def test_two_org_folders_are_refused(opa: Path, copied: Path, tmp_path: Path) ->
         build_pack(opa, copied, org(tmp_path, "gates", "open if input.tool.name"), tmp_path / "built")
 
 
-@pytest.mark.parametrize("name", ["mine.rego", "guard/mine.rego", "rules/guards/mine.rego", "lib/mine.rego", "pdp/decision.rego"])
+@pytest.mark.parametrize(
+    "name", ["mine.rego", "guard/mine.rego", "rules/guards/mine.rego", "lib/mine.rego", "pdp/decision.rego"]
+)
 def test_a_rule_in_a_folder_that_nobody_loads_is_refused(name: str, build: Build, tmp_path: Path) -> None:
     folder = write(tmp_path / "org", {name: rule("guards", "mine", "holds if input.tool.name")})
     with pytest.raises(PackRefused, match="Nothing here is ever loaded"):
@@ -122,7 +128,10 @@ def test_a_file_far_larger_than_a_rule_is_refused(build: Build, tmp_path: Path) 
         build(org(tmp_path, "guards", "holds if input.tool.name\n" + "# x\n" * 100_000))
 
 
-@pytest.mark.parametrize("missing", ["pdp/decision.rego", "permits", "guards", "capabilities.json", "schemas/config.json", "schemas/input.json"])
+@pytest.mark.parametrize(
+    "missing",
+    ["pdp/decision.rego", "permits", "guards", "capabilities.json", "schemas/config.json", "schemas/input.json"],
+)
 def test_a_pack_that_lacks_a_part_is_refused(missing: str, opa: Path, copied: Path, tmp_path: Path) -> None:
     part = copied / missing
     for file in part.glob("*.rego") if part.is_dir() else [part]:
@@ -131,19 +140,27 @@ def test_a_pack_that_lacks_a_part_is_refused(missing: str, opa: Path, copied: Pa
         build_pack(opa, copied, None, tmp_path / "built")
 
 
-@pytest.mark.parametrize(("pack_is", "org_is", "setting"), [("none", None, "PDP_POLICY_DIR"), (None, "none", "PDP_ORG_DIR")])
+@pytest.mark.parametrize(
+    ("pack_is", "org_is", "setting"), [("none", None, "PDP_POLICY_DIR"), (None, "none", "PDP_ORG_DIR")]
+)
 def test_a_folder_that_is_not_there_is_named_with_its_setting(
     pack_is: str | None, org_is: str | None, setting: str, opa: Path, source: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(PackRefused, match=setting):
-        build_pack(opa, tmp_path / pack_is if pack_is else source, tmp_path / org_is if org_is else None, tmp_path / "b")
+        build_pack(
+            opa, tmp_path / pack_is if pack_is else source, tmp_path / org_is if org_is else None, tmp_path / "b"
+        )
 
 
 def test_every_problem_is_named_in_one_run(build: Build, tmp_path: Path) -> None:
     folder = write(tmp_path / "org", {"guard/x.rego": "", "guards/y.json": "{}", "gates/Z.rego": ""})
     with pytest.raises(PackRefused) as refused:
         build(folder)
-    assert [problem.file for problem in refused.value.problems] == ["org/gates/Z.rego", "org/guard", "org/guards/y.json"]
+    assert [problem.file for problem in refused.value.problems] == [
+        "org/gates/Z.rego",
+        "org/guard",
+        "org/guards/y.json",
+    ]
 
 
 def test_a_syntax_error_is_named_with_file_and_line(build: Build, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ BODIES = {
 
 
 def test_the_schema_in_the_pack_is_that_of_the_input_we_send(source: Path) -> None:
-    assert (source / "schemas/input.json").read_text() == input_schema_text(), "pdp policy schema > rego/schemas/input.json"
+    assert (source / "schemas/input.json").read_text() == input_schema_text(), (
+        "pdp policy schema > rego/schemas/input.json"
+    )
 
 
 def test_the_schema_leaves_nothing_open_but_what_is_open() -> None:

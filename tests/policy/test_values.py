@@ -44,7 +44,7 @@ def test_a_rule_of_the_organisation_has_values_of_its_own(
 
 
 def test_a_misspelt_value_of_an_own_rule_is_refused(build: Build, tmp_path: Path) -> None:
-    body = 'holds if data.config.guards.mine.celing == input.tool.name'
+    body = "holds if data.config.guards.mine.celing == input.tool.name"
     folder = write(org(tmp_path, "guards", body), {"config.yaml": "guards: {mine: {ceiling: x}}"})
     with pytest.raises(PackRefused, match=r"celing. There are: ceiling"):
         build(folder)
