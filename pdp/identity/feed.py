@@ -5,14 +5,13 @@ names its place, because a right that was misspelt must not silently be none, or
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct, field
 
-from ..errors import Fault, Rejected
-from ..query import strict_json
+from ..document import read_document
+from ..errors import Fault
 from .patterns import read_pattern
 from .rights import Impact
 
@@ -176,31 +175,6 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True):
 def read_feed(body: bytes) -> Feed:
     """Read YAML or JSON. Raises `Fault` that names the place of what is wrong."""
     try:
-        return msgspec.convert(_parse(body), Feed)
+        return msgspec.convert(read_document(body, MAX_FEED), Feed)
     except msgspec.ValidationError as error:
         raise Fault(f"The feed cannot be read: {error}. Correct it and import it again; nothing was changed.") from None
-
-
-def _parse(body: bytes) -> Any:
-    if len(body) > MAX_FEED:
-        raise Fault(f"The feed has more than {MAX_FEED} bytes: split it by source.")
-    if body.lstrip()[:1] == b"{":
-        try:
-            return strict_json(body, limit=MAX_FEED)
-        except Rejected as rejected:
-            raise Fault(f"The feed cannot be read: {rejected.title}") from None
-    try:
-        return yaml.load(body, Loader=_StrictLoader)  # noqa: S506  # a safe loader that also refuses duplicates
-    except yaml.YAMLError as error:
-        raise Fault(f"The feed is not YAML: {error}") from None
-
-
-class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one is much faster
-    """Refuses a key that stands twice in one mapping: YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build one mapping."""
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(mapping) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        return mapping

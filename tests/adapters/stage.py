@@ -107,13 +107,20 @@ async def real_pdp(folder: Path) -> AsyncIterator[Pdp]:
 
 
 @asynccontextmanager
-async def scripted_pdp(answer: Callable[[asyncio.StreamWriter], Any]) -> AsyncIterator[Pdp]:
-    """Run what is no PDP: reads a request to its end and lets `answer` write what it likes. For faults only."""
+async def scripted_pdp(
+    answer: Callable[[asyncio.StreamWriter], Any], asked: list[bytes] | None = None
+) -> AsyncIterator[Pdp]:
+    """Run what is no PDP: reads a request to its end (its body goes to `asked`) and lets `answer` write what it likes.
+
+    For faults only, and for allows that no PDP would give.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.split(b":")[1]))
+        body = await reader.readexactly(int(length.split(b":")[1]))
+        if asked is not None:
+            asked.append(body)
         await answer(writer)
         writer.close()
 

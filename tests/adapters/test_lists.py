@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError
+from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import Server
+from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, ListToolsResult, TextContent, Tool
 
 from pdp.adapters.sdk import DENIED, protect
+from pdp.dev.server import add_tools
 from pdp.errors import Fault
 from pdp.registry.labels import Review
 from tests.adapters.stage import MODES, PAGED, Pdp, payments, protected, scripted_pdp, text_of
@@ -42,12 +45,14 @@ async def test_everyone_is_shown_the_tools_they_may_call_at_all(pdp: Pdp, tmp_pa
 
 @pytest.mark.promise("adapter.list")
 async def test_a_list_is_for_its_caller_only_and_at_once_stale(pdp: Pdp, tmp_path: Path, mode: Any) -> None:
-    server = payments([])
+    everybody = CacheHint(ttl_ms=60_000, scope="public")  # what the server's author wished
+    server: MCPServer[Any] = MCPServer("payments", cache_hints={"tools/list": everybody, "prompts/list": everybody})
+    add_tools(server, [].append)
     protected(server, pdp, tmp_path)
     async with Client(server, mode=mode) as client:
-        listed = await client.list_tools()
-    assert (listed.cache_scope, listed.ttl_ms) == ("private", 0)
-    assert {"cache_scope", "ttl_ms"} <= listed.model_fields_set or mode == "legacy"
+        lists = [await client.list_tools(), await client.list_prompts()]
+    assert [(listed.cache_scope, listed.ttl_ms) for listed in lists] == [("private", 0)] * 2
+    assert len(lists[0].tools) == 6
 
 
 @pytest.mark.promise("adapter.list")

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult
+from mcp.server.lowlevel.server import Server
+from mcp.types import CallToolResult, ListToolsResult, Tool
 
 from pdp.adapters.replies import AUTHORIZATION, DID_NOT_RUN
+from pdp.adapters.sdk import protect
+from pdp.dev.seed import SERVER
 from tests.adapters.stage import Pdp, Ran, payments, protected, scripted_pdp, text_of
 
 pytestmark = pytest.mark.promise("adapter.closed")
@@ -193,18 +196,45 @@ async def test_an_outcome_that_is_not_taken_is_logged_and_the_result_is_handed_o
     assert "outcome of dec_1 (executed) is not recorded" in caplog.text
 
 
-async def test_a_duty_we_cannot_perform_is_reported_as_not_executed(tmp_path: Path) -> None:
-    replies = [answer(duties=[{"type": "watermark"}]), http(b'{"id": "dec_1"}')]
-    asked = 0
+UNHEEDED = {
+    "a duty we cannot perform": ("get_order", {"order": "o-1"}, [{"type": "watermark"}], "(duties.unknown)"),
+    "arguments that do not fit": ("get_order", {"order": 7}, [], "(tool.arguments)"),
+    "a tool the server does not list": ("hidden", {}, [], "Unknown tool: hidden"),
+}
+
+
+@pytest.mark.parametrize("case", UNHEEDED)
+async def test_an_allow_that_we_do_not_act_on_is_reported_as_not_executed(case: str, tmp_path: Path) -> None:
+    tool, arguments, duties, told = UNHEEDED[case]
+    asked: list[bytes] = []
 
     async def write(writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        writer.write(replies.pop(0))
+        writer.write(answer(duties=duties) if len(asked) == 1 else http(b"{}"))
 
-    async with scripted_pdp(write) as pdp:
-        server = payments([])
-        protected(server, pdp, tmp_path, deadline_s=DEADLINE_S)
+    async with scripted_pdp(write, asked) as pdp:
+        ran: Ran = []
+        server = unlisting(ran)
+        token = tmp_path / "token"
+        token.write_text("t")
+        protect(server, pdp=pdp.url, key=pdp.key, server_id=SERVER, token_file=token)
         async with Client(server) as client:
-            await client.call_tool("get_order", {"order": "o-1"})
-    assert asked == 2
+            result = await client.call_tool(tool, arguments)
+    assert ran == []
+    assert told in text_of(result)
+    assert result.is_error
+    outcome = [body for body in asked if b"disposition" in body]
+    assert outcome == [b'{"disposition":"not_executed"}']
+
+
+def unlisting(ran: Ran) -> Server[Any]:
+    """Return a server that runs any tool it is asked for, and lists one."""
+    schema = {"type": "object", "properties": {"order": {"type": "string"}}}
+
+    async def lists(_ctx: Any, _params: Any) -> ListToolsResult:
+        return ListToolsResult(tools=[Tool(name="get_order", input_schema=schema)])
+
+    async def calls(_ctx: Any, params: Any) -> CallToolResult:
+        ran.append(params.name)
+        return CallToolResult(content=[])
+
+    return Server("any", on_list_tools=lists, on_call_tool=calls)

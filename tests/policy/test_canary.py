@@ -28,16 +28,8 @@ SAYS = {
     "schema": ("undefined ref", "match error"),
     "capabilities": ("undefined function", "current capabilities", "unexpected keyword"),
     "form": (
-        "nothing is known",
-        "fact is missing",
-        "Use ",
-        "Name ",
-        "collects values",
-        "true",
-        "read",
-        "first test",
-        "decision.rego",
-        "does not define",
+        *("nothing is known", "fact is missing", "first test", "does not define", "collects values", "other than true"),
+        *("Name ", "Use ", "read", "decision.rego"),
     ),
     "law": ("METADATA",),
     "probe": ("On an empty input",),
@@ -55,9 +47,7 @@ async def test_loading_rejects_it_at_the_step_it_is_about(name: str, build: Buil
     folder.mkdir(parents=True)
     shutil.copy(CANARY / name, folder)
     with pytest.raises(PackRefused) as refused:
-        built = build(tmp_path / "org")
-        assert "probe" in checkers(CANARY / name), "it was built, and should not have been"
-        await _probe(built, opa, tmp_path)
+        await _load(name, build, opa, tmp_path)
     (step,) = checkers(CANARY / name) - {"lint"}
     for problem in refused.value.problems:
         assert problem.file in {f"org/{name}", "duties"}  # a verdict does not say which of its duties is which
@@ -82,7 +72,9 @@ def test_every_step_has_a_canary() -> None:
     assert named == {*SAYS, "lint"}
 
 
-async def _probe(built: Pack, opa: Path, folder: Path) -> None:
+async def _load(name: str, build: Build, opa: Path, folder: Path) -> None:
+    built = build(folder / "org")
+    assert "probe" in checkers(CANARY / name), "it was built, and should not have been"
     with running(opa, folder, "--bundle", str(built.bundle)) as asked:
         client = OpaClient(f"unix://{asked.socket}", built.revision)
         try:

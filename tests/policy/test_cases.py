@@ -1,7 +1,5 @@
 """The decision tables of the pack, row by row, through a real OPA and the PDP's own reading of its reply."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 

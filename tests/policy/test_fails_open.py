@@ -151,7 +151,7 @@ def test_a_bundle_without_a_manifest_gives_no_verdict(
 
 @pytest.mark.parametrize("name", ["guards/ghost/data.json", "guards/data.yaml", "permits/data.json", "data.json"])
 def test_a_rule_that_is_only_data_is_not_loaded(name: str, build: Build, tmp_path: Path) -> None:
-    with pytest.raises(PackRefused, match="^The policy pack is refused:\n  org/"):
+    with pytest.raises(PackRefused, match=r"^The policy pack is refused:\n  org/"):
         build(write(tmp_path / "org", {name: '{"holds": true, "applies": true}'}))
 
 
@@ -176,7 +176,7 @@ def test_a_second_file_cannot_add_to_a_rule(name: str, package: str, build: Buil
     file = org(tmp_path, "guards", "holds if input.tool.name") / "guards/mine.rego"
     text = file.read_text().replace("package guards.mine", f"package {package}")
     file.unlink()
-    with pytest.raises(PackRefused, match="^The policy pack is refused:\n  org/"):
+    with pytest.raises(PackRefused, match=r"^The policy pack is refused:\n  org/"):
         build(write(tmp_path / "org", {name: text}))
 
 
@@ -228,7 +228,7 @@ HOLD_ON_NOTHING = {
     "not": "holds if not input.tool.name",
     "not a helper": 'holds if not _is_contractor\n\n_is_contractor if "contractors" in input.caller.person.groups',
     "counting": 'holds if count([g | some g in input.caller.person.groups; g == "contractors"]) == 0',
-    "set difference": "holds if {s | some s in input.tool.required_scopes} - {s | some s in input.caller.token.scopes} == set()",
+    "set difference": "holds if {s | some s in input.tool.required_scopes} - {s | some s in []} == set()",
     "summing": "holds if sum([e.points | some e in input.risk.evidence]) <= 50",
     "object.get": 'holds if object.get(input.risk, "score", 0) < 50',
     "default": 'default holds := true\n\nholds := false if input.tool.name == "x"',

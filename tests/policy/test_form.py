@@ -1,10 +1,12 @@
 """The safe form: what may stand in a rule, what may not, where it was found, and what to write instead."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pdp.policy.form import ASKED, BUILTINS
 from pdp.policy.pack import Pack, PackRefused
 from tests.policy.rules import org
 
@@ -129,10 +131,6 @@ def test_a_permit_that_reads_the_call_says_whom_it_concerns(
 
 
 def test_the_linter_and_the_loader_know_the_same_built_ins(source: Path) -> None:
-    import re
-
-    from pdp.policy.form import ASKED, BUILTINS
-
     rules = source / ".regal/rules/custom"
     listed = re.search(
         r"builtins := \{(.*?)\}", (rules / "regal/rules/pdp/words-only/words_only.rego").read_text(), re.DOTALL

@@ -1,7 +1,7 @@
-"""Nothing becomes more permissive by losing a fact: each field of each kind of case removed, or made null, true, [], {}.
+"""Nothing becomes more permissive by losing a fact: each field of each case removed, or made null, true, [] or {}.
 
-One thing is a statement and not a loss: a shorter list of restrictions says that there are fewer (a tool without labels,
-a right without constraints). Registry and store own those lists; `STATEMENTS` names them, and they alone may be emptied
+One thing is a statement and not a loss: a shorter list of restrictions says that there are fewer (a tool without
+labels, a right without constraints). Registry and store own those lists; `STATEMENTS` names them, and they alone may be emptied
 or shortened. Every other value for them, and everything else, must not help (docs/decisions/0011-lost-facts.md).
 """
 

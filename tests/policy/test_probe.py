@@ -43,7 +43,7 @@ async def test_the_default_pack_says_no_to_nothing(opa: Path, pack: Pack, tmp_pa
     ],
 )
 async def test_a_rule_that_says_yes_to_nothing_is_named(
-    file: str, body: str, says: str, opa: Path, pack: Pack, unpacked: Path, tmp_path: Path
+    *, file: str, body: str, says: str, opa: Path, pack: Pack, unpacked: Path, tmp_path: Path
 ) -> None:
     package = file.removesuffix(".rego").replace("/", ".")
     (unpacked / file).write_text(f"package {package}\n\n{body}\n")
@@ -64,7 +64,7 @@ async def test_a_rule_that_says_yes_to_nothing_is_named(
     ],
 )
 async def test_an_entrypoint_that_was_changed_is_refused(
-    old: str, new: str, opa: Path, pack: Pack, unpacked: Path, tmp_path: Path
+    *, old: str, new: str, opa: Path, pack: Pack, unpacked: Path, tmp_path: Path
 ) -> None:
     file = unpacked / "pdp/decision.rego"
     assert old in file.read_text()

@@ -79,7 +79,7 @@ def test_a_misspelt_field_in_what_rules_are_written_in_is_refused(
 ) -> None:
     file = copied / name
     file.write_text(file.read_text() + '\nmine if input.caler.mode == "x"\n')
-    with pytest.raises(PackRefused, match="undefined ref: input.caler.mode"):
+    with pytest.raises(PackRefused, match=r"undefined ref: input\.caler\.mode"):
         build_pack(opa, copied, None, tmp_path / "built")
 
 

@@ -37,7 +37,7 @@ def test_bounds_for_one_tool_bind_that_tool(build: Build, opa: Path, call: dict[
 def test_a_rule_of_the_organisation_has_values_of_its_own(
     build: Build, opa: Path, call: dict[str, Any], tmp_path: Path
 ) -> None:
-    body = "import data.config\nimport data.lib.number\n\nholds if number.at_most(input.risk.score, config.guards.mine.ceiling)"
+    body = "import data.lib.number\n\nholds if number.at_most(input.risk.score, data.config.guards.mine.ceiling)"
     folder = write(org(tmp_path, "guards", body), {"config.yaml": "guards: {mine: {ceiling: 10}}"})
     with running(opa, tmp_path, "--bundle", str(build(folder).bundle)) as asked:
         assert asked.verdict(call)["broken_guards"] == ["guards.mine"]

@@ -7,10 +7,9 @@ The private keys stay in a volume that only this service mounts; the PDP reads t
 """
 
 import json
+import os
 import sys
 from pathlib import Path
-
-from seed import ISSUER
 
 from pdp.dev.issuer import DevIssuer, open_issuer
 from pdp.dev.seed import tokens
@@ -27,7 +26,7 @@ def publish(issuer: DevIssuer) -> None:
 
 def main() -> None:
     """Run one of the two commands."""
-    issuer = open_issuer(PRIVATE, ISSUER)
+    issuer = open_issuer(PRIVATE, os.environ["DEMO_ISSUER"])
     if sys.argv[1:] == ["keys"]:
         publish(issuer)
     elif sys.argv[1:2] == ["mint"] and len(sys.argv) == len(["issuer.py", "mint", "NAME"]):

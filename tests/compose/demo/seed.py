@@ -3,13 +3,13 @@
 May run again: the same import changes nothing, and a key that is there stays.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from pdp.dev.seed import REVIEW, SERVER, people_of
 
-ISSUER = "https://issuer.demo.invalid"  # a top-level domain that never exists (RFC 2606); also in pdp.toml
 PEOPLE = Path("/tmp/people.yaml")  # noqa: S108  # in memory, in this container alone
 KEY = Path("/run/pdp/key/pep.key")
 
@@ -22,7 +22,7 @@ def pdp(*words: str) -> None:
 
 def main() -> None:
     """Type the three commands."""
-    PEOPLE.write_text(people_of(ISSUER))
+    PEOPLE.write_text(people_of(os.environ["DEMO_ISSUER"]))
     pdp("identity", "import", str(PEOPLE))
     listing = [sys.executable, "-m", "pdp.dev.server", "--list"]
     pdp("registry", "import", "--server", SERVER, "--review", str(REVIEW), "--approve", "--stdio", "--", *listing)
