@@ -20,7 +20,7 @@ setup: .venv/.ready ## create .venv from the lock file and get OPA (needs Python
 run: setup ## serve on loopback with sample people, tools and tokens; prints a curl to try
 	$(BIN)/pdp serve --dev
 
-demo: setup ## drive a protected MCP server as eleven callers and print who got what, and why
+demo: setup ## drive a protected MCP server as seven callers and print who got what, and why
 	$(PY) -m pdp.dev.demo
 
 test: setup ## every test but the slow ones; offline, a few minutes

@@ -451,4 +451,60 @@ PROMISES = {
         "The sample issuer's keys and tokens are real.",
         "issue 3, build 9",
     ),
+    "policy.cases": Promise(
+        "Every row of the decision tables is decided as it says, by a real OPA.",
+        "issue 3, build 3",
+    ),
+    "policy.fails_closed": Promise(
+        "Every known way a pack of this form fails open is refused, or the call is denied.",
+        "policy-checked.md",
+    ),
+    "policy.no_gain_by_loss": Promise(
+        "Taking a field away, or replacing it by nonsense, never makes a call more permitted.",
+        "architecture, section 3",
+    ),
+    "policy.pack": Promise(
+        "A pack is complete, in its place and deterministic, or it is not built.",
+        "architecture, section 3",
+    ),
+    "policy.law": Promise(
+        "Every rule has its words, and its examples hold.",
+        "architecture, section 3",
+    ),
+    "policy.safe_form": Promise(
+        "Rules are written in a form that cannot hold on nothing.",
+        "architecture, section 3",
+    ),
+    "policy.probe": Promise(
+        "On an empty input nothing applies, holds, is open or is owed.",
+        "architecture, section 3",
+    ),
+    "policy.schema": Promise(
+        "A misspelt field of the input is found before a rule runs.",
+        "architecture, section 3",
+    ),
+    "policy.values": Promise(
+        "A tunable that is misspelt or of the wrong type is found before a rule reads it.",
+        "architecture, section 3",
+    ),
+    "policy.canary": Promise(
+        "Every deliberate mistake of the canary pack is caught by its checker.",
+        "architecture, section 3",
+    ),
+    "policy.tools": Promise(
+        "Regal finds what a rule's author should know, with our rules and nobody silencing them.",
+        "architecture, section 3",
+    ),
+    "policy.visible": Promise(
+        "What a caller may see follows from floors and the rules about callers alone.",
+        "contracts, section 1",
+    ),
+    "policy.commands": Promise(
+        "`pdp policy` says what it did and exits 0 only on success.",
+        "contracts, section 9",
+    ),
+    "adapter.connections": Promise(
+        "The adapter's connections to the PDP are few, bounded and never shared between answers.",
+        "contracts, section 1",
+    ),
 }

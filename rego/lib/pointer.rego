@@ -10,29 +10,35 @@ package lib.pointer
 #   is a position in a list or the name of a member; a path that needs some of each finds nothing.
 # scope: document
 at(document, pointer) := value if {
-	is_object(document)
-	startswith(pointer, "/")
-	value := object.get(document, names(pointer), null)
+	not contains(pointer, "~")
+	value := object.get(document, segments(pointer), null)
 	value != null
 }
 
-at(document, pointer) := value if {
-	regex.match(`/\d`, pointer)
-	is_object(document)
-	value := object.get(document, [position(name) | some name in names(pointer)], null)
-	value != null
-}
+at(document, pointer) := found(document, pointer)[0] if regex.match(`~|/\d`, pointer)
 
 # METADATA
-# title: Names
-# description: The segments of a pointer, each the name of a member.
-# scope: document
-names(pointer) := split(substring(pointer, 1, -1), "/") if not contains(pointer, "~")
+# title: Found
+# description: What stands in `document` on the paths of a pointer that is not plain.
+found(document, pointer) := [value |
+	some path in others(pointer)
+	value := object.get(document, path, null)
+	value != null
+]
 
-names(pointer) := [replace(replace(segment, "~1", "/"), "~0", "~") | some segment in escaped] if {
-	contains(pointer, "~")
-	escaped := split(substring(pointer, 1, -1), "/")
-}
+# METADATA
+# title: Segments
+# description: What stands between the slashes of a pointer.
+segments(pointer) := split(substring(pointer, 1, -1), "/") if startswith(pointer, "/")
+
+# METADATA
+# title: Others
+# description: The paths of a pointer that is not plain, with `~` unescaped where it has one, and whole numbers as positions.
+others(pointer) := [path |
+	names := [replace(replace(segment, "~1", "/"), "~0", "~") | some segment in segments(pointer)]
+	some path in [names, [position(name) | some name in names]]
+	path != segments(pointer)
+]
 
 # METADATA
 # title: Position

@@ -11,6 +11,12 @@ test_a_pointer_finds_what_stands_there if {
 	pointer.at(document, "/a~1b/m~0n") == 9
 }
 
+test_a_member_named_like_the_escape_is_not_found_in_its_place if {
+	not pointer.at({"a~1b": 1}, "/a~1b")
+	pointer.at({"a~1b": 1}, "/a~01b") == 1
+	pointer.at({"a": [{"b/c": 2}]}, "/a/0/b~1c") == 2
+}
+
 test_a_pointer_to_nothing_is_undefined if {
 	every nowhere in ["/missing", "/amount/x", "/order/items/2/price", "/order/items/-", "/order/items/01", "/none", "/"] {
 		not pointer.at(document, nowhere)

@@ -47,12 +47,13 @@ async def test_everyone_is_shown_the_tools_they_may_call_at_all(pdp: Pdp, tmp_pa
 async def test_a_list_is_for_its_caller_only_and_at_once_stale(pdp: Pdp, tmp_path: Path, mode: Any) -> None:
     everybody = CacheHint(ttl_ms=60_000, scope="public")  # what the server's author wished
     server: MCPServer[Any] = MCPServer("payments", cache_hints={"tools/list": everybody, "prompts/list": everybody})
-    add_tools(server, [].append)
+    ran: list[str] = []
+    add_tools(server, ran.append)
     protected(server, pdp, tmp_path)
     async with Client(server, mode=mode) as client:
-        lists = [await client.list_tools(), await client.list_prompts()]
-    assert [(listed.cache_scope, listed.ttl_ms) for listed in lists] == [("private", 0)] * 2
-    assert len(lists[0].tools) == 6
+        tools, prompts = await client.list_tools(), await client.list_prompts()
+    assert (tools.cache_scope, tools.ttl_ms, len(tools.tools)) == ("private", 0, 6)
+    assert (prompts.cache_scope, prompts.ttl_ms) == ("private", 0)
 
 
 @pytest.mark.promise("adapter.list")

@@ -196,7 +196,7 @@ async def test_an_outcome_that_is_not_taken_is_logged_and_the_result_is_handed_o
     assert "outcome of dec_1 (executed) is not recorded" in caplog.text
 
 
-UNHEEDED = {
+UNHEEDED: dict[str, tuple[str, dict[str, Any], list[Any], str]] = {
     "a duty we cannot perform": ("get_order", {"order": "o-1"}, [{"type": "watermark"}], "(duties.unknown)"),
     "arguments that do not fit": ("get_order", {"order": 7}, [], "(tool.arguments)"),
     "a tool the server does not list": ("hidden", {}, [], "Unknown tool: hidden"),

@@ -58,7 +58,7 @@ async def test_loading_rejects_it_at_the_step_it_is_about(name: str, build: Buil
 def test_the_linter_rejects_those_it_can_see(regal: Path, source: Path) -> None:
     visible = [file for file in FILES if "lint" in checkers(file)]
     rules = source / ".regal"
-    flags = ["--config-file", rules / "config.yaml", "--rules", rules / "rules", "--format", "json"]
+    flags = ["--config-file", str(rules / "config.yaml"), "--rules", str(rules / "rules"), "--format", "json"]
     done = subprocess.run([regal, "lint", *flags, *visible], capture_output=True, check=False)
     found = defaultdict(set)
     for violation in json.loads(done.stdout)["violations"]:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.promise("policy.fails_closed")
 Build = Callable[[Path], Pack]
 GUARD = "guards/token_scope.rego"
 CODE = "guards.token_scope"
+ODD_LISTS: list[Any] = [None, {}, "x", True]  # None: removed
 
 NEVER_TRUE = {
     "undefined": "holds if input.nothing == 1",
@@ -127,7 +128,7 @@ def test_a_guard_is_asked_because_its_file_is_there(
 @pytest.mark.parametrize(
     ("folder", "instead"),
     [
-        *[(folder, odd) for folder in ("permits", "guards", "gates", "duties") for odd in (None, {}, "x", True)],
+        *[(folder, odd) for folder in ("permits", "guards", "gates", "duties") for odd in ODD_LISTS],
         *[(folder, []) for folder in ("permits", "guards")],  # a pack may have no gates and no duties
     ],
 )

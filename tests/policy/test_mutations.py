@@ -1,8 +1,9 @@
 """Nothing becomes more permissive by losing a fact: each field of each case removed, or made null, true, [] or {}.
 
 One thing is a statement and not a loss: a shorter list of restrictions says that there are fewer (a tool without
-labels, a right without constraints). Registry and store own those lists; `STATEMENTS` names them, and they alone may be emptied
-or shortened. Every other value for them, and everything else, must not help (docs/decisions/0011-lost-facts.md).
+labels, a right without constraints). Registry and store own those lists; `STATEMENTS` names them, and they alone may
+be emptied or shortened. Every other value for them, and everything else, must not help
+(docs/decisions/0011-lost-facts.md).
 """
 
 import re
@@ -24,7 +25,7 @@ REMOVED = object()
 INSTEAD = [REMOVED, None, True, [], {}]
 IDS = ["removed", "null", "true", "list", "object"]
 RANK = {"deny": 0, "needs_approval": 1, "allow": 2}
-STATEMENTS = {
+STATEMENTS: dict[str, list[Any]] = {
     r"tool/(labels|required_scopes)": [[]],
     r"tool/(labels|required_scopes)/\d+": [REMOVED],
     r"tool/argument_labels": [{}],
@@ -35,7 +36,7 @@ STATEMENTS = {
 }
 CASES = [(row, msgspec.to_builtins(table.input_of(row))) for table in TABLES for row in table.cases]
 INPUTS = [document for _, document in CASES]
-KINDS = {(document["caller"]["mode"], row.expect): document for row, document in CASES}
+KINDS: dict[tuple[str, str], Any] = {(document["caller"]["mode"], row.expect): document for row, document in CASES}
 
 Path = tuple[Any, ...]
 

@@ -60,7 +60,8 @@ def test_entries_come_in_the_order_asked_and_speak_for_themselves(asked: Asked) 
 
 
 def test_what_is_no_call_has_no_entry(asked: Asked, call: dict[str, Any]) -> None:
-    for odd in (None, True, [], {}, "x", {"tool": {"server": "payments"}}):
+    odds: list[Any] = [None, True, [], {}, "x", {"tool": {"server": "payments"}}]
+    for odd in odds:
         assert looked(asked, odd, call) == looked(asked, call)
     assert asked("pdp/decision/visible", {})["tools"] == []
 
