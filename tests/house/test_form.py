@@ -117,8 +117,9 @@ def test_every_module_and_public_name_has_a_docstring() -> None:
         if not ast.get_docstring(tree):
             missing.append(name_of(path))
         for node in tree.body:
-            named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if named and not node.name.startswith("_") and not ast.get_docstring(node):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if not ast.get_docstring(node):
                 missing.append(f"{name_of(path)}:{node.name}")
     assert not missing, f"say what it is, in what shape, and what it raises: {missing}"
 
@@ -134,5 +135,7 @@ def test_every_refusal_code_is_used_and_every_used_code_has_words() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refused" and node.args:
                 first = node.args[0]
-                assert not isinstance(first, ast.Constant) or first.value in REFUSALS, f"{name_of(path)}: {first.value}"
+                assert not isinstance(first, ast.Constant) or first.value in REFUSALS, (
+                    f"{name_of(path)}: {first.value!r}"
+                )
     assert not REFUSALS.keys() - used, "remove these codes, or use them"
