@@ -1,6 +1,7 @@
 # One screen: `make help` explains each target in a line.
 PY  := .venv/bin/python
 BIN := .venv/bin
+PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all lint types rego bench compose-test docs lock
 
@@ -38,6 +39,11 @@ types: setup ## mypy, strict, over the package and its tests
 
 rego: setup ## the policy pack: checks, tests with coverage, Regal, drift of generated files
 	$(BIN)/pdp policy check
+	cd rego && OPA=$$(../.venv/bin/pdp opa path) && REGAL=$$(../.venv/bin/pdp opa path --regal) && \
+	$$OPA fmt --diff --fail . && \
+	$$OPA test --capabilities capabilities.json $(PACK) && \
+	$$OPA test --capabilities capabilities.json --coverage --threshold 100 $(PACK) > /dev/null && \
+	$$REGAL lint . && $$REGAL test .regal/rules
 
 bench: setup ## measure raw OPA, our engine client and whole decisions in one run
 	$(PY) -m tests.bench
@@ -48,6 +54,9 @@ compose-test: ## build the images, start the compose file for real, and call thr
 docs: setup ## write the generated reference pages
 	$(PY) -m pdp.dev.reference
 
-lock: ## renew requirements.lock from pyproject.toml
+lock: ## renew requirements.lock and requirements-server.lock from pyproject.toml
 	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra dev \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres \
+		--build-deps-for wheel -c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--output-file requirements-server.lock pyproject.toml

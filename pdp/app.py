@@ -40,7 +40,6 @@ from .times import Clock, system_clock
 logger = logging.getLogger(__name__)
 
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
-SIDECAR_PATIENCE_S = 5.0  # how long a sidecar may take to answer the activation probe before we start without it
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,13 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
         max_depth=settings.max_depth,
         count=metrics.count,
     )
-    routes = FastAPI(title="mcp-pdp", summary="May identity X call tool Y with arguments Z?", redoc_url=None)
+    routes = FastAPI(
+        title="mcp-pdp",
+        summary="May identity X call tool Y with arguments Z?",
+        redoc_url=None,
+        docs_url=None,
+        redirect_slashes=False,
+    )
     routes.include_router(decisions.router(desk))
     routes.include_router(audit.router(desk))
     routes.include_router(health.router(world, readiness, metrics))

@@ -73,7 +73,7 @@ async def record(case: Case, verdict: Verdict, world: World) -> Receipt:
     deadline = asyncio.get_running_loop().time() + world.record_within
     body = decision_record(case, verdict, world, int((time.perf_counter() - case.started) * 1_000_000))
     durable = _risk_class(case, world) != "read"
-    line = _without_credentials(body, case.query.caller)
+    line = without_credentials(body, case.query.caller)
     return await world.log.append("decision", line, durable=durable, deadline=deadline)
 
 
@@ -148,7 +148,8 @@ def _action(case: Case, masked: Masked, world: World) -> str | None:
     return world.masker.seal(digest.encode()) if masked.pointers else digest
 
 
-def _without_credentials(body: DecisionRecord, credential: Credential) -> msgspec.Raw:
+def without_credentials(body: Struct, credential: Credential) -> msgspec.Raw:
+    """Encode a record, cutting out the caller's credentials wherever somebody may have put them."""
     # Our own fields never hold a token; but an adapter, a caller or an error text may have put one anywhere.
     line = msgspec.json.encode(body)
     for secret in (credential.access_token, credential.dpop.proof if credential.dpop else None):

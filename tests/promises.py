@@ -67,6 +67,10 @@ PROMISES = {
         "What is installed from the wheel is whole.",
         "architecture, section 1",
     ),
+    "policy.readme": Promise(
+        "The rule that the policy README shows loads and does what it says.",
+        "issue 3, build 3",
+    ),
     "house.docs": Promise(
         "Generated pages say what the code says.",
         "how we write",

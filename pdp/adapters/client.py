@@ -17,8 +17,8 @@ from ..query import Credential, Query
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 0.75  # outlasts the PDP's own deadlines of 0.2 s to decide and 0.3 s to record
-MAX_ANSWER = 1024 * 1024  # bytes: an answer has one kilobyte, a list of 500 tools fifty
-MAX_TOOLS = 500  # of one question what is visible
+MAX_ANSWER = 1024 * 1024  # bytes: an answer has one kilobyte, a list of 200 tools twenty
+MAX_TOOLS = 200  # of one question what is visible
 OK = 200
 NOT_RECORDED = 503
 ARGUMENTS = {"query.malformed", "query.too_large", "query.too_deep"}  # the one part of a query the caller shapes

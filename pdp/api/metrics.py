@@ -1,7 +1,6 @@
 """What operators watch: counters and one histogram, with labels from closed sets only (no names, no ids)."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ..answer import Answer
 from ..flow import World

@@ -49,6 +49,7 @@ async def serve_until_stopped(settings: Settings, announce: Announce) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            ws="none",
             timeout_graceful_shutdown=GRACE_S,
         )
         server = _Server(config)

@@ -46,6 +46,8 @@ async def run_dev(settings: Settings, serve: Serve) -> None:
     """Set everything up in the data directory, run the issuer, and `serve`. Raises `Fault` off loopback."""
     if not is_loopback(f"http://{settings.host}"):
         raise Fault(f"--dev serves on loopback only, not on {settings.host}: anybody could be anyone there.")
+    if settings.database_url:
+        raise Fault("--dev seeds people and a key: unset PDP_DATABASE_URL, it uses a SQLite file of its own.")
     home = settings.data_dir if "data_dir" in settings.model_fields_set else HOME
     url = f"http://{HOST}:{ISSUER_PORT}"
     issuer = open_issuer(home / "keys" / "issuer", url)

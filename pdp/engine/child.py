@@ -48,7 +48,9 @@ class Child:
         async with AsyncExitStack() as undo:
             home = private_directory(run_dir)
             undo.callback(shutil.rmtree, home, ignore_errors=True)
-            process = await launch(command(binary, bundle, home / SOCKET))
+            launching = asyncio.create_task(launch(command(binary, bundle, home / SOCKET)))
+            undo.push_async_callback(_end, launching)  # a launch that was cancelled half-way would leave its process
+            process = await asyncio.shield(launching)
             child = cls(process, home, OpaClient(f"unix://{home / SOCKET}", revision, connections=connections))
             undo.push_async_callback(child.stop)
             await child._become_ready(bundle)
@@ -99,6 +101,13 @@ class Child:
             for line in piece.decode(errors="replace").splitlines():
                 self._said.append(line[:LONGEST_LINE])
                 logger.warning("OPA %d: %s", self.process.pid, line[:LONGEST_LINE])
+
+
+async def _end(launching: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    with suppress(Fault, ProcessLookupError):
+        process = await launching
+        process.kill()
+        await process.wait()
 
 
 async def launch(command_line: list[str]) -> asyncio.subprocess.Process:

@@ -15,6 +15,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from ..errors import Rejected
@@ -26,6 +27,8 @@ from ..store.sql import Store, StoreUnavailable, reading
 logger = logging.getLogger(__name__)
 
 INTERNAL = frozenset({"pdp.probe"})  # servers that only the PDP itself asks about
+POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
+STALE_AFTER_S = 5.0  # keys that could not be followed for longer admit nobody: one of them may have been revoked
 POLL_SECONDS = 0.5  # a revoked key stops working this soon
 Right = Literal["decide", "signals", "identity", "registry", "policy", "audit", "approvals"]
 RIGHTS: tuple[Right, ...] = ("decide", "signals", "identity", "registry", "policy", "audit", "approvals")
@@ -66,16 +69,19 @@ def secret_digest(secret: str) -> str:
 
 
 class Peps:
-    """Keys by id. While the store is away the last snapshot stands: what it admits is denied for stale facts."""
+    """Keys by id. While the store is away the last snapshot stands for `STALE_AFTER_S`, and then admits nobody."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._revision = -1
+        self._followed_at = float("-inf")
         self._peps: Mapping[str, Pep] = MappingProxyType({})
         self._task: asyncio.Task[None] | None = None
 
     def __call__(self) -> Mapping[str, Pep]:
-        """Return the current snapshot."""
+        """Return the current snapshot. Raises `Rejected` 503 when it could not be followed for too long."""
+        if asyncio.get_running_loop().time() - self._followed_at > STALE_AFTER_S:
+            raise Rejected(503, "access.stale", "Keys cannot be checked now.", headers={"Retry-After": "1"})
         return self._peps
 
     async def start(self) -> None:
@@ -96,24 +102,26 @@ class Peps:
             revision = await latest(connection, "keys")
             if revision != self._revision:
                 rows = await all_keys(connection)
-                self._peps = MappingProxyType({row["id"]: _pep(row) for row in rows if row["revoked_at"] is None})
+                self._peps = MappingProxyType({pep.id: pep for pep in map(_pep, rows) if pep})
                 self._revision = revision
+        self._followed_at = asyncio.get_running_loop().time()
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
-                await self.refresh()
-            except StoreUnavailable as error:
+                async with asyncio.timeout(POLL_TIMEOUT_S):
+                    await self.refresh()
+            except (StoreUnavailable, TimeoutError) as error:
                 logger.warning("adapter keys could not be refreshed: %s", error)
 
 
-def _pep(row: Row) -> Pep:
-    return Pep(
-        id=row["id"],
-        secret_digest=row["secret_digest"],
-        servers=frozenset(row["servers"]),
-        scopes=frozenset(row["scopes"]),
-        expires_at=row["expires_at"],
-        unsafe_assert_identity=bool(row["unsafe_assert_identity"]),
-    )
+def _pep(row: Row) -> Pep | None:
+    """Read a row; one that is revoked or cannot be read is no key."""
+    if row["revoked_at"] is not None:
+        return None
+    try:
+        return msgspec.convert({**row, "unsafe_assert_identity": bool(row["unsafe_assert_identity"])}, Pep)
+    except msgspec.ValidationError as error:
+        logger.error("the adapter key %s cannot be read and admits nobody: %s", row["id"], error)  # noqa: TRY400
+        return None

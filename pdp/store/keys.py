@@ -30,4 +30,4 @@ async def revoke_key(connection: AsyncConnection, identifier: str, now: datetime
 async def all_keys(connection: AsyncConnection) -> list[Row]:
     """Return every key, revoked ones too, oldest first."""
     rows = await connection.execute(select(pep_keys).order_by(pep_keys.c.id))
-    return [dict(row) for row in rows.mappings()]
+    return [{str(name): value for name, value in row.items()} for row in rows.mappings()]  # not SQLAlchemy's own str
