@@ -87,7 +87,6 @@ async def real_pdp(folder: Path) -> AsyncIterator[Pdp]:
     (folder / "jwks.json").write_text(json.dumps(issuer.key_set()))
     settings = Settings(
         data_dir=folder / "pdp",
-        decide_within_s=2.0,  # these tests are about the adapter; a cold call on a busy machine may be late
         issuers=(IssuerSettings(issuer=ISSUER, jwks_file=folder / "jwks.json"),),
         decide_within_s=2.0,  # a busy test machine is not what these tests are about
         record_within_s=2.0,
