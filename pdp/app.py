@@ -67,7 +67,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         store = await open_store(settings.store_url)
         stack.push_async_callback(store.dispose)
         world, readiness = await _open_world(settings, store, clock, stack)
-        peps = Peps(store)
+        peps = Peps(store, clock)
         await peps.start()
         stack.push_async_callback(peps.close)
         projection = Projection(world.log, store)

@@ -1,32 +1,24 @@
 """People: what the store knows about everyone, close at hand. No database when a decision finds its caller here.
 
-The cache follows the change log of the store every half second and forgets what changed. When it could not do so
-for `STALE_AFTER_S`, nothing in it may be relied on: every question is refused with `facts.stale`, and one that has
-to go to the store, with `facts.unavailable`.
+The cache follows the change log of the store and forgets what changed. When it could not (`store/follow.py`), nothing
+in it may be relied on: every question is refused with `facts.stale`, and one that has to go to the store, with
+`facts.unavailable`.
 """
 
-import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from contextlib import suppress
-from datetime import datetime
 from typing import TypeVar
 
 from ..errors import Refused
 from ..store import identity as stored
 from ..store.changes import MANY, Change, latest, since
+from ..store.follow import Follower
 from ..store.identity import Server, SessionRecord, Unreadable
 from ..store.sql import Store, StoreUnavailable, reading
 from ..times import Clock
 from .rights import Principal
 from .shelf import Shelf
 
-logger = logging.getLogger(__name__)
-
-POLL_S = 0.5  # a change is acted on this soon
-POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
-STALE_AFTER_S = 5.0  # published: facts older than this decide nothing
 PRINCIPALS = 10_000  # cached a process, with all their rights: about 100 MB when each holds fifty
 ALIASES = 50_000  # cached a process, unknown ones too, so that a stranger costs one query
 SESSIONS = 50_000  # cached a process
@@ -43,9 +35,7 @@ class People:
 
     def __init__(self, store: Store, now: Clock) -> None:
         self._store = store
-        self._now = now
-        self._followed_at: datetime | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._follower = Follower("the change log of identities", self._read, now)
         self._principals = Shelf[str, Principal | None](PRINCIPALS, lambda key: stored.find_principal(store, key))
         self._aliases = Shelf[Named, str | None](ALIASES, lambda key: stored.find_alias(store, *key))
         self._sessions = Shelf[Named, SessionRecord](SESSIONS, lambda key: stored.find_session(store, *key))
@@ -55,15 +45,11 @@ class People:
 
     async def start(self) -> None:
         """Take the store's revision and go on following it. Raises `StoreUnavailable`."""
-        await self.poll()
-        self._task = asyncio.create_task(self._follow())
+        await self._follower.start()
 
     async def close(self) -> None:
         """Stop following."""
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._follower.close()
 
     async def get(self, principal: str) -> Principal | None:
         """Return a principal by id, None when there is none. Raises `Refused` with a `facts.*` code."""
@@ -96,7 +82,9 @@ class People:
 
     async def poll(self) -> None:
         """Forget what changed since the last poll. Raises `StoreUnavailable`."""
-        asked_at = self._now()
+        await self._follower.poll()
+
+    async def _read(self) -> None:
         async with reading(self._store) as connection:
             newest = await latest(connection, "identity")
             changes = await since(connection, "identity", self.revision) if newest > self.revision else []
@@ -105,35 +93,14 @@ class People:
         else:
             self._forget(changes)
         self.revision = newest
-        self._followed_at = asked_at
 
     async def _ask(self, shelf: Shelf[K, V], key: K) -> V:
-        self._must_be_fresh()
+        if why := self._follower.stale():
+            raise Refused("facts.stale", why)
         try:
             return await shelf.get(key)
         except (StoreUnavailable, Unreadable) as error:
             raise Refused("facts.unavailable", str(error)) from error
-
-    def _must_be_fresh(self) -> None:
-        if self._followed_at is None:
-            raise Refused("facts.stale", "the change log of the store was not read yet")
-        age = (self._now() - self._followed_at).total_seconds()
-        if abs(age) > STALE_AFTER_S:  # a clock that was set back by hours must not hide an outage
-            raise Refused("facts.stale", f"the change log of the store was last read {age:.0f} s ago")
-
-    async def _follow(self) -> None:
-        away = False
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                async with asyncio.timeout(POLL_TIMEOUT_S):
-                    await self.poll()
-            except (StoreUnavailable, TimeoutError) as error:
-                if not away:
-                    logger.warning("the identity store is away; calls are denied until it is back: %s", error)
-                away = True
-            else:
-                away = False
 
     def _forget(self, changes: Iterable[Change]) -> None:
         touched: dict[str, set[str]] = {}

@@ -4,13 +4,11 @@ A key reads `pdp_<id>_<secret>`; the store holds only SHA-256 of the secret, whi
 hash would protect nothing (research identity.md, section 6). It names one adapter, its servers and scopes, and expires.
 """
 
-import asyncio
 import base64
 import hashlib
 import logging
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -21,18 +19,18 @@ from msgspec import Struct
 from ..errors import Rejected
 from ..ids import new_id
 from ..store.changes import latest
+from ..store.follow import Follower
 from ..store.keys import Row, all_keys
-from ..store.sql import Store, StoreUnavailable, reading
+from ..store.sql import Store, reading
+from ..times import Clock
 
 logger = logging.getLogger(__name__)
 
 INTERNAL = frozenset({"pdp.probe"})  # servers that only the PDP itself asks about
-POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
-STALE_AFTER_S = 5.0  # keys that could not be followed for longer admit nobody: one of them may have been revoked
-POLL_SECONDS = 0.5  # a revoked key stops working this soon
 Right = Literal["decide", "signals", "identity", "registry", "policy", "audit", "approvals"]
 RIGHTS: tuple[Right, ...] = ("decide", "signals", "identity", "registry", "policy", "audit", "approvals")
 SECRET_BYTES = 32
+STALE_AFTER_S = 60.0  # longer than for facts: until then an outage is a recorded deny; then a key may be long revoked
 
 
 class Pep(Struct, frozen=True):
@@ -69,51 +67,40 @@ def secret_digest(secret: str) -> str:
 
 
 class Peps:
-    """Keys by id. While the store is away the last snapshot stands for `STALE_AFTER_S`, and then admits nobody."""
+    """Keys by id. While the store is away the last snapshot stands for a while, and then admits nobody."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, now: Clock) -> None:
         self._store = store
+        self._follower = Follower("the list of adapter keys", self._read, now, STALE_AFTER_S)
         self._revision = -1
-        self._followed_at = float("-inf")
         self._peps: Mapping[str, Pep] = MappingProxyType({})
-        self._task: asyncio.Task[None] | None = None
 
     def __call__(self) -> Mapping[str, Pep]:
         """Return the current snapshot. Raises `Rejected` 503 when it could not be followed for too long."""
-        if asyncio.get_running_loop().time() - self._followed_at > STALE_AFTER_S:
+        if self._follower.stale():  # one of the keys may have been revoked meanwhile
             raise Rejected(503, "access.stale", "Keys cannot be checked now.", headers={"Retry-After": "1"})
         return self._peps
 
     async def start(self) -> None:
         """Read the keys once and go on following them. Raises `StoreUnavailable`."""
-        await self.refresh()
-        self._task = asyncio.create_task(self._follow())
+        await self._follower.start()
 
     async def close(self) -> None:
         """Stop following."""
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._follower.close()
 
-    async def refresh(self) -> None:
-        """Read the keys again if any changed."""
+    async def poll(self) -> None:
+        """Read the keys again if any changed. Raises `StoreUnavailable`."""
+        await self._follower.poll()
+
+    async def _read(self) -> None:
         async with reading(self._store) as connection:
             revision = await latest(connection, "keys")
-            if revision != self._revision:
-                rows = await all_keys(connection)
-                self._peps = MappingProxyType({pep.id: pep for pep in map(_pep, rows) if pep})
-                self._revision = revision
-        self._followed_at = asyncio.get_running_loop().time()
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            try:
-                async with asyncio.timeout(POLL_TIMEOUT_S):
-                    await self.refresh()
-            except (StoreUnavailable, TimeoutError) as error:
-                logger.warning("adapter keys could not be refreshed: %s", error)
+            if revision == self._revision:
+                return
+            rows = await all_keys(connection)
+        self._peps = MappingProxyType({pep.id: pep for pep in map(_pep, rows) if pep})
+        self._revision = revision
 
 
 def _pep(row: Row) -> Pep | None:

@@ -1,16 +1,13 @@
 """Definitions: every known tool definition, close at hand. No database when a decision looks a tool up.
 
-The snapshot follows the change log of the store every half second. When it could not do so for `STALE_AFTER_S`,
-nothing in it may be relied on: every question is refused with `facts.stale`.
+The snapshot follows the change log of the store. When it could not (`store/follow.py`), nothing in it may be relied on:
+every question is refused with `facts.stale`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,16 +17,14 @@ from ..enrich import Impact
 from ..errors import Fault, Refused
 from ..query import definition_digest
 from ..store.changes import MANY, Change, latest, since
+from ..store.follow import Follower
 from ..store.registry import Name, changed_name, read_server_scopes, read_tools
-from ..store.sql import Store, StoreUnavailable, reading
+from ..store.sql import Store, reading
 from ..times import Clock
 from ..vet import Tool
 from .arguments import Checker
 from .states import Status
 
-POLL_S = 0.5  # a quarantine is acted on this soon
-POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
-STALE_AFTER_S = 5.0  # published: facts older than this decide nothing
 DRIFTS_PER_TOOL = 16  # digests of one tool that are put on record as drift; every refusal is recorded anyway
 DRIFTS = 4096  # and of all tools together, so that hostile digests cannot fill memory or log
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -69,30 +64,25 @@ class Registry:
 
     def __init__(self, store: Store, now: Clock) -> None:
         self._store = store
-        self._now = now
+        self._follower = Follower("the registry", self._read, now)
         self._known: dict[Name, Known] = {}
         self._scopes: dict[str, list[str]] = {}
         self._checkers: dict[str, Checker] = {}
         self._drifts: dict[Name, set[str]] = {}
-        self._followed_at: datetime | None = None
-        self._task: asyncio.Task[None] | None = None
         self.revision = -1
 
     async def start(self) -> None:
         """Read all tools and go on following them. Raises `StoreUnavailable`."""
-        await self.poll()
-        self._task = asyncio.create_task(self._follow(), name="registry")
+        await self._follower.start()
 
     async def close(self) -> None:
         """Stop following."""
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._follower.close()
 
     def find(self, server: str, name: str) -> Known:
         """Return what is known about a tool; nothing, for an unknown one. Raises `Refused` with `facts.stale`."""
-        self._must_be_fresh()
+        if why := self._follower.stale():
+            raise Refused("facts.stale", why)
         return self._known.get((server, name), NOTHING)
 
     def impact(self, server: str, name: str) -> tuple[Impact, dict[str, list[str]]]:
@@ -126,7 +116,9 @@ class Registry:
 
     async def poll(self) -> None:
         """Read what changed since the last poll. Raises `StoreUnavailable`."""
-        asked_at = self._now()
+        await self._follower.poll()
+
+    async def _read(self) -> None:
         async with reading(self._store) as connection:
             scopes = await read_server_scopes(connection)
             newest = await latest(connection, "registry")
@@ -135,7 +127,6 @@ class Registry:
             rows = await read_tools(connection, names) if names is None or names else []
         self._take(scopes, names, rows)
         self.revision = newest
-        self._followed_at = asked_at
 
     def _must_reread(self, newest: int, changes: list[Change]) -> bool:
         # the first time; a restored backup; more than was read; a kind that a newer release writes
@@ -159,27 +150,6 @@ class Registry:
             in_force = {known.approved.digest for known in self._known.values() if known.approved}
             self._checkers = {digest: kept for digest, kept in self._checkers.items() if digest in in_force}
         self._scopes = scopes
-
-    def _must_be_fresh(self) -> None:
-        if self._followed_at is None:
-            raise Refused("facts.stale", "the registry was not read yet")
-        age = (self._now() - self._followed_at).total_seconds()
-        if abs(age) > STALE_AFTER_S:  # a clock that was set back by hours must not hide an outage
-            raise Refused("facts.stale", f"the registry was last read {age:.0f} s ago")
-
-    async def _follow(self) -> None:
-        away = False
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                async with asyncio.timeout(POLL_TIMEOUT_S):
-                    await self.poll()
-            except (StoreUnavailable, TimeoutError) as error:
-                if not away:
-                    logger.warning("the registry is away; calls are denied until it is back: %s", error)
-                away = True
-            else:
-                away = False
 
 
 NOTHING = Known({})

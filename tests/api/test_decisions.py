@@ -180,7 +180,7 @@ async def test_a_key_asks_only_about_its_servers_and_within_its_scopes(pdp: Benc
     elsewhere["tool"]["server"] = "mail"
     assert (await pdp.post("/v1/decisions", elsewhere)).status_code == 403
     reader = await add_pep(pdp.settings, pdp.clock, scopes=["audit"])
-    await pdp.service.peps.refresh()
+    await pdp.service.peps.poll()
     response = await pdp.post("/v1/decisions", pdp.query(), Authorization=f"Bearer {reader}")
     assert (response.status_code, response.json()["code"]) == (403, "access.scope")
 
@@ -188,7 +188,7 @@ async def test_a_key_asks_only_about_its_servers_and_within_its_scopes(pdp: Benc
 @pytest.mark.promise("api.access")
 async def test_no_key_may_ask_about_the_probe_even_with_every_server(pdp: Bench) -> None:
     key = await add_pep(pdp.settings, pdp.clock, servers=("*",))
-    await pdp.service.peps.refresh()
+    await pdp.service.peps.poll()
     probe = pdp.query()
     probe["tool"]["server"] = "pdp.probe"
     response = await pdp.post("/v1/decisions", probe, Authorization=f"Bearer {key}")
@@ -241,7 +241,7 @@ async def test_an_outcome_is_taken_once_from_the_adapter_that_asked(pdp: Bench) 
     assert (await pdp.post(path, {"disposition": "failed"})).status_code == 409
     assert (await pdp.post(path, {"disposition": "maybe"})).status_code == 400
     other = await add_pep(pdp.settings, pdp.clock)
-    await pdp.service.peps.refresh()
+    await pdp.service.peps.poll()
     foreign = await pdp.post(path, {"disposition": "executed"}, Authorization=f"Bearer {other}")
     assert foreign.status_code == 404
 
@@ -258,7 +258,7 @@ async def test_the_record_of_a_decision_can_be_read_with_its_outcome_by_who_may_
     assert entry["body"]["input"]["caller"]["person"]["id"] == "alice"
     assert response.json()["outcome"]["body"]["outcome"] == {"disposition": "executed"}
     decider = await add_pep(pdp.settings, pdp.clock)
-    await pdp.service.peps.refresh()
+    await pdp.service.peps.poll()
     for key, status in ((decider, 403), ("", 401)):
         refused = await pdp.http.get(f"/v1/decisions/{asked['id']}", headers={"Authorization": f"Bearer {key}"})
         assert refused.status_code == status

@@ -12,10 +12,11 @@ import pytest
 from pdp.errors import Refused
 from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_identity
-from pdp.identity.people import STALE_AFTER_S, People
+from pdp.identity.people import People
 from pdp.identity.shelf import Shelf
 from pdp.store import tables
 from pdp.store.changes import append
+from pdp.store.follow import STALE_AFTER_S
 from pdp.store.sql import Store, open_store, transaction
 from tests.conftest import START, FakeClock
 

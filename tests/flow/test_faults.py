@@ -17,6 +17,7 @@ from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
 from pdp.flow import answer
 from pdp.identity.people import People
+from pdp.identity.peps import STALE_AFTER_S
 from pdp.query import query_from
 from tests.conftest import FakeClock
 from tests.contracts.scripted import Peer, ok, scripted
@@ -193,7 +194,9 @@ async def test_a_log_that_cannot_be_written_is_503_and_never_an_allow(tmp_path: 
 
 
 @pytest.mark.promise("fault.store_gone")
-async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old(tmp_path: Path) -> None:
+async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old_and_keys_later_admit_nobody(
+    tmp_path: Path,
+) -> None:
     clock = FakeClock()
     async with running(tmp_path / "data", clock) as pdp:
         await allowed_again(pdp)  # the first call of a principal on a loaded machine may be late
@@ -203,7 +206,11 @@ async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old(
         decision, codes = said(await pdp.ask())
         assert decision == "deny"
         assert codes[0].startswith("facts.")
+        clock.advance(STALE_AFTER_S)
+        response = await pdp.post("/v1/decisions", pdp.query())
+        assert (response.status_code, response.json()["code"]) == (503, "access.stale")
         (tmp_path / "gone.db").rename(store)
+        await pdp.service.peps.poll()
         await allowed_again(pdp)
 
 

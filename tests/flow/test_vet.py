@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from pdp.errors import Refused
 from pdp.query import ToolRef, definition_digest
-from pdp.registry.definitions import DRIFTS_PER_TOOL, STALE_AFTER_S
+from pdp.registry.definitions import DRIFTS_PER_TOOL
 from pdp.registry.review import quarantine, revoke, submit
+from pdp.store.follow import STALE_AFTER_S
 from pdp.store.sql import transaction
 from pdp.vet import Tool, vet, vet_listed
 from tests.conftest import FakeClock

@@ -1,0 +1,78 @@
+"""Follow: ask the store what changed, every half second, and know how long ago it could last be asked.
+
+What a process keeps in memory may be relied on while it follows the store. When it could not for too long, it may have
+missed a revocation, and whoever relies on it has to say no.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+
+from ..times import Clock
+from .sql import StoreUnavailable
+
+POLL_S = 0.5  # a change is acted on this soon
+POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
+STALE_AFTER_S = 5.0  # published: facts that could not be followed for longer decide nothing
+
+logger = logging.getLogger(__name__)
+
+
+class Follower:
+    """Calls `read`, which takes in what changed, now and then every `POLL_S`; `what` names it in the service's log.
+
+    After `bound_s` seconds without, it is stale.
+    """
+
+    def __init__(
+        self, what: str, read: Callable[[], Awaitable[None]], now: Clock, bound_s: float = STALE_AFTER_S
+    ) -> None:
+        self._what = what
+        self._bound_s = bound_s
+        self._read = read
+        self._now = now
+        self._followed_at: datetime | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read once and go on following. Raises `StoreUnavailable`."""
+        await self.poll()
+        self._task = asyncio.create_task(self._follow(), name=f"following {self._what}")
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def poll(self) -> None:
+        """Read once. Raises `StoreUnavailable`."""
+        asked_at = self._now()
+        await self._read()
+        self._followed_at = asked_at
+
+    def stale(self) -> str | None:
+        """Say why what was read may not be relied on; None while it may."""
+        if self._followed_at is None:
+            return f"{self._what} could not be read yet"
+        age = (self._now() - self._followed_at).total_seconds()
+        if abs(age) > self._bound_s:  # a clock that was set back by hours must not hide an outage
+            return f"{self._what} could last be read {age:.0f} s ago"
+        return None
+
+    async def _follow(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                async with asyncio.timeout(POLL_TIMEOUT_S):
+                    await self.poll()
+            except (StoreUnavailable, TimeoutError) as error:
+                if not away:
+                    logger.warning("%s cannot be followed; calls are denied until it can: %s", self._what, error)
+                away = True
+            else:
+                away = False
