@@ -89,9 +89,7 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
         await part.start()
         stack.push_async_callback(part.close)
     pack = await asyncio.to_thread(load_pack, settings)
-    engine = await _open_engine(settings, pack)
-    stack.push_async_callback(engine.close)
-    await _activate(engine, pack, patient=settings.opa_url is not None)
+    engine = await _open_engine(settings, pack, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
@@ -118,22 +116,41 @@ def _opa(settings: Settings) -> Path:
     return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
 
 
-async def _open_engine(settings: Settings, pack: Pack) -> Engine:
-    if settings.opa_url:
-        return OpaClient(settings.opa_url, pack.revision, connections=settings.opa_connections)
-    run_dir = settings.data_dir / "run"
-    connections = settings.opa_connections
+async def _open_engine(settings: Settings, pack: Pack, stack: AsyncExitStack) -> Engine:
+    """Return the engine that answers, its policy probed. A sidecar that is away leaves us not ready, not down.
+
+    A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
+    an OPA of our own that lives as long as the probe.
+    """
+    local = await _local(settings, pack)
+    if not settings.opa_url:
+        stack.push_async_callback(local.close)
+        await _activate(local, pack)
+        return local
+    try:
+        await _activate(local, pack)
+    finally:
+        await local.close()
+    sidecar = OpaClient(settings.opa_url, pack.revision, connections=settings.opa_connections)
+    stack.push_async_callback(sidecar.close)
+    try:
+        await probe(sidecar, pack)
+    except Refused as refusal:
+        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
+    return sidecar
+
+
+async def _local(settings: Settings, pack: Pack) -> LocalOpa:
+    run_dir, connections = settings.data_dir / "run", settings.opa_connections
     return await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
 
 
-async def _activate(engine: Engine, pack: Pack, *, patient: bool) -> None:
-    """Probe the policy before it may answer. A sidecar that is not there yet leaves us not ready, not down."""
+async def _activate(engine: Engine, pack: Pack) -> None:
+    """Probe the policy before it may answer. Raises `Fault`."""
     try:
         await probe(engine, pack)
     except Refused as refusal:
-        if not patient:
-            raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
-        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
+        raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
 def _application(settings: Settings, world: World, readiness: Readiness, peps: Peps, store: Store) -> App:

@@ -154,12 +154,18 @@ def read_reply(body: bytes, pack: Pack) -> Reply:
         raise Refused("engine.garbled", str(error)) from None
     if reply.revision != pack.revision:
         raise Refused("engine.revision", f"expected {pack.revision}, the engine runs {reply.revision}")
-    unknown = [code for code in (*reply.permits, *reply.broken_guards, *reply.shut_gates) if code not in pack.rules]
-    if unknown:
-        raise Refused("engine.garbled", f"rules that are not in the pack: {unknown[:3]}")
+    must_know(pack, permits=reply.permits, guards=reply.broken_guards, gates=reply.shut_gates)
     if not _coherent(reply):
         raise Refused("engine.garbled", f"effect {reply.effect} contradicts its own rules")
     return reply
+
+
+def must_know(pack: Pack, **said: list[str]) -> None:
+    """Raise `Refused` `engine.garbled` unless every code that was said is a rule of that folder of the pack."""
+    for folder, codes in said.items():
+        unknown = [code for code in codes if code not in pack.rules or pack.rules[code].folder != folder]
+        if unknown:
+            raise Refused("engine.garbled", f"no {folder} of the pack: {unknown[:3]}")
 
 
 def verdict_from(reply: Reply, pack: Pack) -> Verdict:
@@ -181,6 +187,8 @@ def refused(refusal: Refused) -> Verdict:
 
 def _coherent(reply: Reply) -> bool:
     clear = bool(reply.permits) and not reply.broken_guards
+    if not all(isinstance(duty.get("type"), str) for duty in reply.duties):
+        return False
     if reply.effect == "allow":
         return clear and not reply.shut_gates
     if reply.effect == "needs_approval":

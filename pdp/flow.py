@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -18,7 +20,7 @@ from .audit.mask import Masker
 from .decide import PolicyInput, Verdict, decide, refused
 from .engine import Engine
 from .enrich import Facts, enrich
-from .errors import Refused
+from .errors import PdpError, Refused, Unrecorded
 from .identify import Caller, identify
 from .identity.people import People
 from .identity.tokens import TokenVerifier
@@ -83,16 +85,29 @@ async def answer(query: Query, pep: str, request_id: str, world: World) -> Answe
     """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed."""
     case = open_case(query, pep, request_id, world)
     verdict = await judge(case, world)
-    receipt = await record(case, verdict, world)
-    if verdict.effect == "allow" and case.caller:
-        world.people.remember_use(case.caller.person, case.caller.agent, query.tool.server, query.tool.name)
-    return compose(case, verdict, receipt)
+    return await conclude(case, verdict, world)
+
+
+async def judge_together(
+    queries: Sequence[Query], pep: str, request_id: str, world: World
+) -> list[tuple[Case, Verdict]]:
+    """Judge a batch on one snapshot, side by side, in the order asked; each is then to be concluded.
+
+    When a change came in between, all are judged once more. So all speak of one revision of people and tools, unless
+    changes come faster than that: then their revisions say so.
+    """
+    for _ in range(2):
+        cases = [open_case(query, pep, request_id, world) for query in queries]
+        verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
+        if one_snapshot(cases):
+            break
+    return list(zip(cases, verdicts, strict=True))
 
 
 async def judge(case: Case, world: World) -> Verdict:
     """Take a case through identify, enrich, vet and decide; every way this can fail is a deny."""
     try:
-        async with asyncio.timeout_at(case.deadline):
+        async with defended(case.id, case.deadline):
             case.caller = await identify(case.query, world)
             case.facts = await enrich(case.caller, case.query, world)
             case.registry = world.tools.revision
@@ -100,11 +115,45 @@ async def judge(case: Case, world: World) -> Verdict:
             return await decide(case, world)
     except Refused as refusal:
         return refused(refusal)
+
+
+async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
+    """Record a verdict, and only then answer. Raises `Unrecorded`."""
+    receipt = await sealed(case, record(case, verdict, world))
+    if verdict.effect == "allow" and case.caller:
+        world.people.remember_use(case.caller.person, case.caller.agent, case.query.tool.server, case.query.tool.name)
+    return compose(case, verdict, receipt)
+
+
+async def sealed(case: Case, recording: Awaitable[Receipt]) -> Receipt:
+    """Return the receipt of a recording, which keeps its own deadline; whatever makes it fail raises `Unrecorded`."""
+    try:
+        async with defended(case.id):
+            return await recording
+    except Refused as refusal:
+        raise Unrecorded(f"{case.id} could not be recorded ({refusal.code}): see the lines above.") from None
+
+
+@asynccontextmanager
+async def defended(case: str, deadline: float | None = None) -> AsyncIterator[None]:
+    """Turn what goes wrong inside into a `Refused`: lateness into `deadline`, and what nobody foresaw into `fault`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except PdpError:
+        raise
     except TimeoutError:
-        return refused(Refused("deadline"))
+        raise Refused("deadline") from None
     except Exception:
-        logger.exception("decision %s met a fault; the call is denied", case.id)
-        return refused(Refused("fault"))
+        logger.exception("%s met a fault; it is denied", case)
+        raise Refused("fault") from None
+
+
+def one_snapshot(cases: Sequence[Case]) -> bool:
+    """Say whether these cases were judged on one revision of people and one of tools, as far as they got."""
+    people = {case.facts.revision for case in cases if case.facts}
+    tools = {case.registry for case in cases if case.registry is not None}
+    return len(people) <= 1 and len(tools) <= 1
 
 
 def open_case(query: Query, pep: str, request_id: str, world: World) -> Case:

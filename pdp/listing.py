@@ -6,18 +6,17 @@ Seeing is not calling: every call is decided by itself. One record stands for th
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
 
 from .answer import Reason, Receipt, Revisions
-from .decide import HEAD_START, input_for, refused
+from .decide import HEAD_START, input_for, must_know, refused
 from .engine import VISIBLE
 from .enrich import enrich
 from .errors import Refused, Rejected
-from .flow import Case, open_case
+from .flow import Case, defended, open_case, sealed
 from .identify import identify
 from .query import MAX_NAME, Credential, Query, ToolRef, check_credential
 from .record import without_credentials
@@ -26,8 +25,7 @@ from .vet import Tool, vet_listed
 
 if TYPE_CHECKING:
     from .flow import World
-
-logger = logging.getLogger(__name__)
+    from .policy.pack import Pack
 
 MAX_TOOLS = 200  # as many as can be judged within the deadline (measured: 160 ms); larger servers page their list
 
@@ -78,6 +76,14 @@ class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
     revision: str
 
 
+class _View(Struct, frozen=True):
+    """What a caller sees, and why nothing; `policy` is the revision that was asked, if it was."""
+
+    seen: set[str] = field(default_factory=set)
+    reasons: list[Reason] = field(default_factory=list)
+    policy: str | None = None
+
+
 class ListingRecord(Struct, frozen=True, omit_defaults=True):
     """The body of a `tools.visible` record: who asked, and for each tool whether it was shown."""
 
@@ -113,47 +119,28 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World) -> 
     """Say which tools of a list the caller may call at all, and record it. Raises `Unrecorded`."""
     query = Query(caller=listing.caller, tool=ToolRef(server=listing.server, name="*"))
     case = open_case(query, pep, request_id, world)
-    seen, reasons = await _judge(case, listing, world)
-    names = [tool.name for tool in listing.tools]
-    facts = case.facts.revision if case.facts else None
-    revisions = Revisions(policy=world.pack.revision, identity=facts, registry=case.registry)
-    body = ListingRecord(
-        id=case.id,
-        pep=pep,
-        request_id=request_id,
-        server=listing.server,
-        shown=[name for name in names if name in seen],
-        hidden=[name for name in names if name not in seen],
-        revisions=revisions,
-        reasons=reasons,
-        person=case.caller.person if case.caller else None,
-        agent=case.caller.agent if case.caller else None,
-    )
-    deadline = asyncio.get_running_loop().time() + world.record_within
-    receipt = await world.log.append(
-        "tools.visible", without_credentials(body, listing.caller), durable=False, deadline=deadline
-    )
+    view = await _judge(case, listing, world)
+    body = _record(case, listing, view)
+    receipt = await sealed(case, _write(body, listing.caller, world))
     return Visible(
         id=case.id,
-        tools=[Sight(name, name in seen) for name in names],
-        revisions=revisions,
+        tools=[Sight(tool.name, tool.name in view.seen) for tool in listing.tools],
+        revisions=body.revisions,
         evaluated_at=rfc3339(case.received_at),
         receipt=receipt,
-        reasons=reasons,
+        reasons=view.reasons,
     )
 
 
-async def _judge(case: Case, listing: Listing, world: World) -> tuple[set[str], list[Reason]]:
+async def _judge(case: Case, listing: Listing, world: World) -> _View:
     try:
-        async with asyncio.timeout_at(case.deadline):
-            return await _seen(case, listing, world), []
+        async with defended(case.id, case.deadline):
+            return await _view(case, listing, world)
     except Refused as refusal:
-        return set(), refused(refusal).reasons
-    except TimeoutError:
-        return set(), refused(Refused("deadline")).reasons
+        return _View(reasons=refused(refusal).reasons)
 
 
-async def _seen(case: Case, listing: Listing, world: World) -> set[str]:
+async def _view(case: Case, listing: Listing, world: World) -> _View:
     case.caller = await identify(case.query, world)
     case.registry = world.tools.revision
     calls = []
@@ -161,12 +148,37 @@ async def _seen(case: Case, listing: Listing, world: World) -> set[str]:
         tool = await _standing(listing.server, listed, world)
         if tool is not None:
             query = msgspec.structs.replace(case.query, tool=ToolRef(server=tool.server, name=tool.name))
-            case.facts = await enrich(case.caller, query, world)
-            calls.append(input_for(case, case.caller, case.facts, tool, world))
+            facts = await enrich(case.caller, query, world)
+            case.facts = case.facts or facts  # whose revision is the oldest: facts may be newer than it, never older
+            calls.append(input_for(case, case.caller, facts, tool, world))
     if not calls:
-        return set()
+        return _View()
     body = await world.engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
-    return _read(body, calls_asked=[(call.tool.server, call.tool.name) for call in calls], world=world)
+    asked = [(call.tool.server, call.tool.name) for call in calls]
+    return _View(seen=_read(body, asked, world.pack), policy=world.pack.revision)
+
+
+def _record(case: Case, listing: Listing, view: _View) -> ListingRecord:
+    facts, caller = case.facts, case.caller
+    names = [tool.name for tool in listing.tools]
+    return ListingRecord(
+        id=case.id,
+        pep=case.pep,
+        request_id=case.request_id,
+        server=listing.server,
+        shown=[name for name in names if name in view.seen],
+        hidden=[name for name in names if name not in view.seen],
+        revisions=Revisions(policy=view.policy, identity=facts.revision if facts else None, registry=case.registry),
+        reasons=view.reasons,
+        person=caller.person if caller else None,
+        agent=caller.agent if caller else None,
+    )
+
+
+async def _write(body: ListingRecord, credential: Credential, world: World) -> Receipt:
+    deadline = asyncio.get_running_loop().time() + world.record_within
+    line = without_credentials(body, credential)
+    return await world.log.append("tools.visible", line, durable=False, deadline=deadline)
 
 
 async def _standing(server: str, listed: Listed, world: World) -> Tool | None:
@@ -178,13 +190,17 @@ async def _standing(server: str, listed: Listed, world: World) -> Tool | None:
         return None
 
 
-def _read(body: bytes, calls_asked: list[tuple[str, str]], world: World) -> set[str]:
+def _read(body: bytes, asked: list[tuple[str, str]], pack: Pack) -> set[str]:
     try:
         reply = msgspec.json.decode(body, type=_Reply)
     except msgspec.DecodeError as error:
         raise Refused("engine.garbled", str(error)) from None
-    if reply.revision != world.pack.revision:
-        raise Refused("engine.revision", f"expected {world.pack.revision}, the engine runs {reply.revision}")
-    if [(entry.server, entry.name) for entry in reply.tools] != calls_asked:
+    if reply.revision != pack.revision:
+        raise Refused("engine.revision", f"expected {pack.revision}, the engine runs {reply.revision}")
+    if [(entry.server, entry.name) for entry in reply.tools] != asked:
         raise Refused("engine.garbled", "the list came back with other tools than were asked about")
+    for entry in reply.tools:
+        must_know(pack, permits=entry.permits, guards=entry.broken_guards)
+        if entry.visible and (entry.broken_guards or not entry.permits):
+            raise Refused("engine.garbled", f"{entry.name} is visible against its own rules")
     return {entry.name for entry in reply.tools if entry.visible}

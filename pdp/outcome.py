@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+import logging
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from .answer import Receipt
+from .answer import Decision, Receipt
 from .errors import Rejected
 from .query import digest
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from .flow import World
 
 RESULT_TAG = "mcp-pdp/result/v1"
+RAN = {"executed", "failed"}
+
+logger = logging.getLogger(__name__)
 
 
 class Outcome(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -23,8 +27,8 @@ class Outcome(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     disposition: Literal["executed", "not_executed", "failed", "unknown"]
     is_error: bool | UnsetType = UNSET
-    duration_ms: float | UnsetType = UNSET
-    result_digest: str | UnsetType = UNSET
+    duration_ms: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
+    result_digest: Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")] | UnsetType = UNSET
     result: Any = UNSET
 
 
@@ -35,12 +39,16 @@ class Told(Struct, frozen=True, omit_defaults=True):
     receipt: Receipt
 
 
-class Recorded(Struct, frozen=True):
-    """The body of an `outcome` record. A result is kept as its digest: what it holds is not ours to copy."""
+class Recorded(Struct, frozen=True, omit_defaults=True):
+    """The body of an `outcome` record. A result is kept as its digest: what it holds is not ours to copy.
+
+    `unenforced`: the tool ran although the adapter was not told `allow`.
+    """
 
     decision: str
     pep: str
     outcome: Outcome
+    unenforced: bool = False
 
 
 def read_outcome(value: Any) -> Outcome:
@@ -55,8 +63,11 @@ def read_outcome(value: Any) -> Outcome:
     return msgspec.structs.replace(outcome, result=UNSET, result_digest=computed)
 
 
-async def record_outcome(decision: str, pep: str, outcome: Outcome, world: World) -> Told:
-    """Write the outcome into the log. Raises `Unrecorded`."""
+async def record_outcome(decision: str, pep: str, told: Decision, outcome: Outcome, world: World) -> Told:
+    """Write the outcome of a decision that the adapter was `told` into the log. Raises `Unrecorded`."""
     deadline = asyncio.get_running_loop().time() + world.record_within
-    body = Recorded(decision=decision, pep=pep, outcome=outcome)
-    return Told(decision, await world.log.append("outcome", body, durable=False, deadline=deadline))
+    unenforced = told != "allow" and outcome.disposition in RAN
+    if unenforced:
+        logger.error("%s ran a call that %s did not allow: it does not enforce, revoke its key", pep, decision)
+    body = Recorded(decision=decision, pep=pep, outcome=outcome, unenforced=unenforced)
+    return Told(decision, await world.log.append("outcome", body, durable=unenforced, deadline=deadline))

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
 from ..answer import Answer, Reason
+from ..decide import Verdict
 from ..errors import REFUSALS, Rejected, Unrecorded
-from ..flow import World, answer
+from ..flow import Case, World, answer, conclude, judge_together
 from ..identity.peps import Pep, Right
 from ..ids import new_id
 from ..listing import Listing, Visible, listing_from, visible
@@ -23,7 +24,7 @@ from .access import Rate, authenticate
 from .http import Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
 from .idempotency import Replays
 from .openapi import answers, reads
-from .recent import Recent
+from .recent import Asked, Recent
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,12 @@ class Desk:
         body = await read_body(scope, receive, self.max_body * factor)
         return body, strict_json(body, self.max_body * factor, self.max_depth)
 
+    def told(self, given: Answer, pep: Pep) -> bytes:
+        """Return the encoded answer, once it is counted and its outcome awaited."""
+        self.recent.remember(given.id, Asked(pep.id, given.decision))
+        self.count(given)
+        return msgspec.json.encode(given)
+
 
 async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -> None:
     """Answer `POST /v1/decisions`: 200 with an `Answer` whenever a decision was taken and recorded, deny included.
@@ -101,10 +108,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
 
 async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:
     """Decide one query and return the encoded answer."""
-    given = await answer(query, pep.id, rid, desk.world)
-    desk.recent.remember(given.id, pep.id)
-    desk.count(given)
-    return msgspec.json.encode(given)
+    return desk.told(await answer(query, pep.id, rid, desk.world), pep)
 
 
 def unrecorded() -> bytes:
@@ -160,24 +164,32 @@ def router(desk: Desk) -> APIRouter:
 
 
 async def batch(value: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
-    """Decide the queries of a batch side by side. Raises `Rejected` 400 or 429 for the batch as a whole."""
+    """Decide the queries of a batch on one snapshot. Raises `Rejected` 400 or 429 for the batch as a whole."""
     if not isinstance(value, dict) or value.keys() != {"decisions"} or not isinstance(value["decisions"], list):
         raise Rejected(400, "query.malformed", "A batch is an object with the one member `decisions`, a list.")
     items = value["decisions"]
     if not 0 < len(items) <= MAX_BATCH:
         raise Rejected(400, "query.batch_size", f"A batch holds 1 to {MAX_BATCH} decisions.")
     desk.rate.take(pep.id, len(items) - 1)  # admission took one
-    given = await asyncio.gather(*(_item(item, pep, rid, desk) for item in items))
+    read = [_read(item, pep) for item in items]
+    judged = await judge_together([item for item in read if isinstance(item, Query)], pep.id, rid, desk.world)
+    told = iter(await asyncio.gather(*(_concluded(case, verdict, pep, desk) for case, verdict in judged)))
+    given = [next(told) if isinstance(item, Query) else msgspec.json.encode(problem(item)) for item in read]
     return b'{"decisions":[' + b",".join(given) + b"]}"
 
 
-async def _item(item: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
+def _read(item: Any, pep: Pep) -> Query | Rejected:
     try:
         query = query_from(item)
         pep.must_serve(query.tool.server)
-        return await one(query, pep, rid, desk)
     except Rejected as error:
-        return msgspec.json.encode(problem(error))
+        return error
+    return query
+
+
+async def _concluded(case: Case, verdict: Verdict, pep: Pep, desk: Desk) -> bytes:
+    try:
+        return desk.told(await conclude(case, verdict, desk.world), pep)
     except Unrecorded as error:
         logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
         return unrecorded()

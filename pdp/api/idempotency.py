@@ -13,6 +13,13 @@ MAX_KEPT = 10_000  # bounds memory; the oldest go first
 MAX_KEY = 255
 
 
+class Conflict(Rejected):
+    """The key was used with another body."""
+
+    def __init__(self) -> None:
+        super().__init__(409, "idempotency.conflict", "This Idempotency-Key was used with another body.")
+
+
 class Replays:
     """Answers by (adapter, key). Kept in this process: a retry must reach the same worker to be recognised."""
 
@@ -22,7 +29,7 @@ class Replays:
     async def once(
         self, pep: str, key: str | None, body: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]
     ) -> bytes:
-        """Return what `answer` gives, or gave to the same key and body. Raises `Rejected` 400 or 409."""
+        """Return what `answer` gives, or gave to the same key and body. Raises `Rejected` 400 or `Conflict`."""
         if key is None:
             return await answer()
         if not 0 < len(key) <= MAX_KEY:
@@ -36,7 +43,7 @@ class Replays:
             return None
         known, _, future = self._kept[pep, key]
         if known != body:
-            raise Rejected(409, "idempotency.conflict", "This Idempotency-Key was used with another body.")
+            raise Conflict
         return future
 
     async def _first(self, pep: str, key: str, body: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:

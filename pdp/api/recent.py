@@ -4,52 +4,67 @@ Older ones, and those of other workers, are looked up in the projection.
 """
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 import msgspec
 
-from ..answer import Receipt
+from ..answer import Decision, Receipt
 from ..audit.entry import read_entry, successor
 from ..errors import Rejected
 from ..flow import World
 from ..outcome import Outcome, Recorded, Told, record_outcome
 from ..store.decisions import Decided, find_decision
 from ..store.sql import Store, StoreUnavailable, reading
-from .idempotency import Replays
+from .idempotency import Conflict, Replays
 
 MAX_RECENT = 50_000  # decisions; about ten seconds of a saturated worker, while the projection takes one
 UNKNOWN = Rejected(404, "decision.unknown", "This adapter asked for no decision of that id.")
+ANOTHER = Rejected(409, "outcome.conflict", "Another outcome was recorded for this decision.")
+
+
+class Asked(NamedTuple):
+    """Which adapter asked for a decision, and what it was told."""
+
+    pep: str
+    told: Decision
 
 
 class Recent:
     """Who asked for which decision. `take` records an outcome once; the same again gets the same answer."""
 
     def __init__(self) -> None:
-        self._askers: OrderedDict[str, str] = OrderedDict()
+        self._askers: OrderedDict[str, Asked] = OrderedDict()
         self._told = Replays()
 
-    def remember(self, decision: str, pep: str) -> None:
+    def remember(self, decision: str, asked: Asked) -> None:
         """Keep who asked; the oldest are forgotten first."""
-        self._askers[decision] = pep
+        self._askers[decision] = asked
         if len(self._askers) > MAX_RECENT:
             self._askers.popitem(last=False)
 
     async def take(self, decision: str, pep: str, outcome: Outcome, world: World, store: Store) -> Told:
         """Record an outcome. Raises `Rejected` 404 for somebody else's decision, 409 for a second, other outcome."""
-        if self._askers.get(decision, pep) != pep:
+        known = self._askers.get(decision)
+        if known is not None and known.pep != pep:
             raise UNKNOWN
-        body = msgspec.json.encode(outcome)
 
         async def tell() -> bytes:
             return msgspec.json.encode(await self._tell(decision, pep, outcome, world, store))
 
-        return msgspec.json.decode(await self._told.once(pep, decision, body, tell), type=Told)
+        try:
+            return msgspec.json.decode(
+                await self._told.once(pep, decision, msgspec.json.encode(outcome), tell), type=Told
+            )
+        except Conflict:
+            raise ANOTHER from None
 
     async def _tell(self, decision: str, pep: str, outcome: Outcome, world: World, store: Store) -> Told:
         found = await _projected(decision, store)
-        if decision not in self._askers and (found is None or found.pep != pep):
+        asked = self._askers.get(decision) or _asked(found)
+        if asked is None or asked.pep != pep:
             raise UNKNOWN
         if found is None or found.outcome is None:
-            return await record_outcome(decision, pep, outcome, world)
+            return await record_outcome(decision, asked.pep, asked.told, outcome, world)
         return _told_before(found.outcome, outcome)
 
 
@@ -61,9 +76,13 @@ async def _projected(decision: str, store: Store) -> Decided | None:
         raise Rejected(503, "store.unavailable", "Decisions cannot be looked up now.") from None
 
 
+def _asked(found: Decided | None) -> Asked | None:
+    return found and Asked(found.pep, read_entry(found.entry.encode()).body["decision"])
+
+
 def _told_before(line: str, outcome: Outcome) -> Told:
     recorded = msgspec.convert(read_entry(line.encode()).body, Recorded)
     if recorded.outcome != outcome:
-        raise Rejected(409, "outcome.conflict", "Another outcome was recorded for this decision.")
+        raise ANOTHER
     stood, behind = successor(line.encode())
     return Told(recorded.decision, Receipt(stood.origin, stood.index, behind.digest))

@@ -1,10 +1,14 @@
 """`POST /v1/decisions`: what comes back, for whom, and what never does."""
 
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from pdp.audit.read import find_entries
+from pdp.flow import World, judge_together
+from pdp.query import query_from
 from tests.service import Bench, add_pep
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("api.decisions")]
@@ -214,6 +218,46 @@ async def test_a_batch_answers_each_in_order_and_a_bad_item_does_not_spoil_the_o
     assert too_many.status_code == 400
 
 
+@dataclass
+class Interrupted:
+    """The real engine, whose first evaluation of a batch finds that people have changed meanwhile."""
+
+    world: World
+    change: bool
+    asked: int = 0
+
+    @property
+    def revision(self) -> str:
+        """Return the revision of the real engine."""
+        return self.world.engine.revision
+
+    async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
+        """Ask the real engine."""
+        self.asked += 1
+        if self.change and self.asked == 1:
+            self.world.people.revision += 1
+        return await self.world.engine.evaluate(entrypoint, document, deadline)
+
+    async def close(self) -> None:
+        """The real engine goes on."""
+
+
+@pytest.mark.parametrize("change", [False, True])
+async def test_a_batch_that_a_change_came_into_is_judged_again_on_one_snapshot(pdp: Bench, change: bool) -> None:
+    await pdp.ask()  # warm: nothing to wait for before the engine is asked
+    queries = [query_from(pdp.query()), query_from(pdp.query())]
+    world = pdp.service.world
+    engine = Interrupted(world, change)
+    before = world.people.revision
+    try:
+        judged = await judge_together(queries, "pep_test", "r-1", replace(world, engine=engine))
+    finally:
+        world.people.revision = before
+    assert engine.asked == (4 if change else 2)
+    assert {case.facts.revision for case, _ in judged if case.facts} == {before + change}
+    assert [verdict.effect for _, verdict in judged] == ["allow", "allow"]
+
+
 @pytest.mark.promise("api.visible")
 async def test_a_caller_sees_the_tools_it_may_call_at_all(pdp: Bench) -> None:
     names = ["get_order", "delete_customer", "get_report", "no_such_tool"]
@@ -238,12 +282,26 @@ async def test_an_outcome_is_taken_once_from_the_adapter_that_asked(pdp: Bench) 
     assert told.status_code == 200, told.text
     again = await pdp.post(path, {"disposition": "executed", "duration_ms": 3.5})
     assert again.content == told.content
-    assert (await pdp.post(path, {"disposition": "failed"})).status_code == 409
-    assert (await pdp.post(path, {"disposition": "maybe"})).status_code == 400
+    second = await pdp.post(path, {"disposition": "failed"})
+    assert (second.status_code, second.json()["code"]) == (409, "outcome.conflict")
+    for wrong in ({"disposition": "maybe"}, {"duration_ms": -1}, {"duration_ms": "3"}, {"result_digest": "sha256:0"}):
+        assert (await pdp.post(path, {"disposition": "executed", **wrong})).status_code == 400
     other = await add_pep(pdp.settings, pdp.clock)
     await pdp.service.peps.poll()
     foreign = await pdp.post(path, {"disposition": "executed"}, Authorization=f"Bearer {other}")
     assert foreign.status_code == 404
+
+
+@pytest.mark.promise("api.outcome")
+async def test_a_call_that_ran_without_an_allow_is_marked_on_record(pdp: Bench) -> None:
+    refused, allowed = await pdp.ask("get_report", {}), await pdp.ask()
+    for given, marked in ((refused, True), (allowed, False)):
+        await pdp.post(f"/v1/decisions/{given['id']}/outcome", {"disposition": "executed"})
+        _, outcome = find_entries(pdp.settings.data_dir, given["id"])
+        assert outcome.body.get("unenforced", False) is marked
+    shown = await pdp.ask("get_report", {})
+    await pdp.post(f"/v1/decisions/{shown['id']}/outcome", {"disposition": "not_executed"})
+    assert "unenforced" not in find_entries(pdp.settings.data_dir, shown["id"])[1].body
 
 
 @pytest.mark.promise("api.outcome")

@@ -12,12 +12,15 @@ from typing import Any, cast
 
 import pytest
 
+from pdp.audit.mask import Masker
 from pdp.audit.read import find_entry
 from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
+from pdp.errors import Unrecorded
 from pdp.flow import answer
 from pdp.identity.people import People
 from pdp.identity.peps import STALE_AFTER_S
+from pdp.listing import Listing, listing_from, visible
 from pdp.query import query_from
 from tests.conftest import FakeClock
 from tests.contracts.scripted import Peer, ok, scripted
@@ -137,6 +140,11 @@ LIES: list[tuple[Any, str]] = [  # what an engine says instead of a verdict, or 
     ({"+shut_gates": ["gates.amount"]}, "engine.garbled"),
     ({"+effect": "needs_approval"}, "engine.garbled"),
     ({"+duties": {}}, "engine.garbled"),
+    ({"+duties": [{}]}, "engine.garbled"),
+    ({"+duties": [{"type": 1}]}, "engine.garbled"),
+    ({"+permits": ["guards.token_scope"]}, "engine.garbled"),
+    ({"+effect": "needs_approval", "+shut_gates": ["guards.token_scope"]}, "engine.garbled"),
+    ({"+effect": "deny", "+broken_guards": ["gates.amount"]}, "engine.garbled"),
 ]
 
 
@@ -172,6 +180,50 @@ async def test_an_engine_that_says_anything_but_a_verdict_is_a_recorded_deny(tmp
                 assert entry is not None, lie
                 assert entry.body["decision"] == given.decision
             await engine.close()
+
+
+def listed(pdp: Bench) -> Listing:
+    """Return what an adapter asks about one tool that alice may call."""
+    digest = pdp.query()["tool"]["definition_digest"]
+    tools = [{"name": "get_order", "definition_digest": digest}]
+    return listing_from({"caller": {"access_token": pdp.token()}, "server": "payments", "tools": tools})
+
+
+@pytest.mark.promise("fault.opa_garbage")
+async def test_an_engine_that_shows_a_tool_against_its_own_rules_shows_nothing_and_is_on_record(tmp_path: Path) -> None:
+    entry: dict[str, Any] = {}
+    async with running(tmp_path / "data") as pdp:
+        pack = pdp.service.world.pack
+        good = {"server": "payments", "name": "get_order", "visible": True, "broken_guards": []}
+        good["permits"] = ["permits.person_entitled"]
+
+        async def tell(peer: Peer, _body: bytes) -> None:
+            await peer.send(ok(json.dumps({"result": {"tools": [entry], "revision": pack.revision}}).encode()))
+
+        async with scripted(tmp_path / "s", tell):
+            engine = OpaClient(f"unix://{tmp_path}/s", pack.revision)
+            world = replace(pdp.service.world, engine=engine)
+            lies: list[dict[str, Any]] = [
+                {"permits": []},
+                {"permits": ["guards.token_scope"]},
+                {"broken_guards": ["guards.token_scope"]},
+            ]
+            for lie in ({}, *lies):
+                entry = good | lie  # read by `tell`
+                view = await visible(listed(pdp), "pep_test", "r-1", world)
+                assert [tool.visible for tool in view.tools] == [not lie]
+                assert [reason.code for reason in view.reasons] == (["engine.garbled"] if lie else [])
+                assert view.revisions.policy == (None if lie else pack.revision)
+                assert view.receipt is not None
+            await engine.close()
+
+
+@pytest.mark.promise("fault.unrecorded")
+async def test_a_record_that_cannot_be_put_together_is_never_an_answer(tmp_path: Path) -> None:
+    async with running(tmp_path) as pdp:
+        broken = replace(pdp.service.world, masker=cast("Masker", object()))
+        with pytest.raises(Unrecorded):
+            await answer(query_from(pdp.query()), "pep_test", "r-1", broken)
 
 
 @pytest.mark.promise("fault.unrecorded")
@@ -221,6 +273,15 @@ async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path) -> No
         given = await answer(query_from(pdp.query()), "pep_test", "r-1", broken)
         assert (given.decision, given.reasons[0].code) == ("deny", "fault")
         assert find_entry(pdp.settings.data_dir, given.id) is not None
+
+
+@pytest.mark.promise("fault.unexpected")
+async def test_whatever_else_goes_wrong_in_a_list_shows_nothing_and_is_on_record(tmp_path: Path) -> None:
+    async with running(tmp_path) as pdp:
+        broken = replace(pdp.service.world, people=cast("People", object()))
+        view = await visible(listed(pdp), "pep_test", "r-1", broken)
+        assert ([tool.visible for tool in view.tools], view.reasons[0].code) == ([False], "fault")
+        assert view.id in (pdp.service.world.log.directory / "0000000000000000.jsonl").read_text()
 
 
 @pytest.mark.promise("fault.deadline")

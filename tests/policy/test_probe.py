@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from pdp.app import open_service
 from pdp.engine.opa import OpaClient
 from pdp.errors import Refused
-from pdp.policy.pack import Pack, PackRefused, probe
+from pdp.policy.pack import Pack, PackRefused, default_pack_dir, probe
+from pdp.settings import Settings
 from tests.policy.engine import running
 
 pytestmark = pytest.mark.promise("policy.probe")
@@ -92,3 +95,15 @@ async def test_an_engine_that_is_away_is_told_apart_from_a_bad_policy(pack: Pack
         await probe(engine, pack)
     await engine.close()
     assert refused.value.code == "engine.unavailable"
+
+
+async def test_a_policy_for_a_sidecar_that_is_not_up_yet_is_probed_before_it_can_ever_answer(tmp_path: Path) -> None:
+    policy = Path(shutil.copytree(default_pack_dir(), tmp_path / "rego"))
+    entrypoint = policy / "pdp" / "decision.rego"
+    entrypoint.write_text(entrypoint.read_text().replace('default effect := "deny"', 'default effect := "allow"'))
+    away = f"unix://{tmp_path}/nobody.sock"
+    with pytest.raises(PackRefused):
+        async with open_service(Settings(data_dir=tmp_path / "bad", opa_url=away, policy_dir=policy)):
+            pass
+    async with open_service(Settings(data_dir=tmp_path / "good", opa_url=away)):
+        pass  # the control: the same sidecar is awaited for a good one
