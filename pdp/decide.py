@@ -19,6 +19,7 @@ from .engine import VERDICT
 from .enrich import AgentFacts, DelegationFacts, Facts, PersonFacts
 from .errors import REFUSALS, Refused
 from .identify import Caller, Client, Mode, Session, Token
+from .registry.parsed import Parsed, take_apart
 from .times import rfc3339
 from .vet import Tool
 
@@ -79,7 +80,7 @@ class PolicyInput(Struct, frozen=True, omit_defaults=True):
     context: dict[str, Any]
     now: str
     clock: ClockInput
-    parsed: dict[str, Any]
+    parsed: dict[str, Parsed]
     approval: ApprovalInput | None = None
 
 
@@ -131,7 +132,7 @@ def input_for(case: Case, caller: Caller, facts: Facts, tool: Tool, world: World
         ),
         tool=tool,
         arguments=case.query.arguments,
-        parsed={},
+        parsed=take_apart(case.query.arguments, tool.argument_labels),
         risk=facts.risk,
         facts=CallFacts(first_use=facts.first_use),
         context=case.query.context,

@@ -110,7 +110,7 @@ def _risk_class(case: Case, world: World) -> str:
 
 
 def _masked(case: Case, world: World) -> Masked:
-    parsed = case.input.parsed if case.input else {}
+    parsed = msgspec.to_builtins(case.input.parsed) if case.input else {}
     labels = case.tool.argument_labels if case.tool else None
     return world.masker.mask(Spoken(case.query.arguments, parsed, case.query.context), labels)
 

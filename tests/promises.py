@@ -63,6 +63,10 @@ PROMISES = {
         "What is fetched comes over TLS or from this machine, with the right checksum, or not at all.",
         "architecture, section 1",
     ),
+    "tool.parsed": Promise(
+        "A path or URL is taken apart only when every reader sees the same place in it.",
+        "contracts, section 3",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",

@@ -15,6 +15,7 @@ from ..enrich import AgentFacts, DelegationFacts, Entitlement, Impact, PersonFac
 from ..identify import Client, Mode, Session, Token
 from ..identity.patterns import covers
 from ..identity.rights import Constraint
+from ..registry.parsed import take_apart
 from ..store.tables import NEVER
 from ..times import parse_rfc3339
 from ..vet import Tool
@@ -116,7 +117,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
                 argument_labels=kind.argument_labels,
             ),
             arguments=row.arguments,
-            parsed={},
+            parsed=take_apart(row.arguments, kind.argument_labels),
             risk=Risk(score=row.risk, level="minimal", evidence=[]),
             facts=CallFacts(first_use=row.first_use),
             context={},

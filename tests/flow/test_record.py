@@ -25,6 +25,7 @@ from pdp.ids import new_id
 from pdp.query import Assertion, Credential, Dpop, Query, ToolRef, action_digest
 from pdp.record import record
 from pdp.registry.labels import Review
+from pdp.registry.parsed import Parsed
 from pdp.times import rfc3339
 from tests.conftest import START, FakeClock
 from tests.page_cache import unwritten_pages
@@ -73,6 +74,11 @@ def case_of(asked: Query) -> Case:
     )
 
 
+def apart(value: Any) -> Parsed:
+    """Return an argument as if it carried the label `path`."""
+    return Parsed(kind="path", path=str(value), segments=[str(value)])
+
+
 async def decided(rooms: Rooms, arguments: dict[str, Any], context: dict[str, Any]) -> Case:
     """Return a case as it stands after the policy was asked about an approved tool."""
     ref = await rooms.approved(REFUND)
@@ -88,7 +94,7 @@ async def decided(rooms: Rooms, arguments: dict[str, Any], context: dict[str, An
         ),
         tool=tool,
         arguments=arguments,
-        parsed={f"/{name}": value for name, value in arguments.items() if name != "amount"},
+        parsed={f"/{name}": apart(value) for name, value in arguments.items() if name != "amount"},
         risk=RISK,
         facts=CallFacts(first_use=False),
         context=context,
@@ -152,8 +158,8 @@ async def test_a_labelled_value_is_masked_wherever_it_appears(rooms: Rooms) -> N
     body = body_of(rooms)
     assert body["input"]["arguments"]["amount"] == 5000
     assert body["input"]["arguments"]["card"] == rooms.masker.commit(CARD)
-    assert body["input"]["parsed"]["/card"] == rooms.masker.commit(CARD)
-    assert body["input"]["parsed"]["/order"] == "o-1"
+    assert body["input"]["parsed"]["/card"] == rooms.masker.commit(msgspec.to_builtins(apart(CARD)))
+    assert body["input"]["parsed"]["/order"]["path"] == "o-1"
     assert body["input"]["arguments"]["note"] == "card [masked] of [masked]"
     assert body["input"]["context"]["intent"]["prompt"] == "Refund order o-1 to card [masked] please"
     assert body["masked"] == [
@@ -161,7 +167,8 @@ async def test_a_labelled_value_is_masked_wherever_it_appears(rooms: Rooms) -> N
         "/arguments/note",
         "/context/intent/prompt",
         "/parsed/~1card",
-        "/parsed/~1note",
+        "/parsed/~1note/path",
+        "/parsed/~1note/segments/0",
     ]
 
 
