@@ -73,8 +73,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         projection = Projection(world.log, store)
         await projection.start()
         stack.push_async_callback(projection.close)
-        if problem := await readiness.problem():  # also warms what the first caller would otherwise wait for
-            logger.warning("not ready: %s", problem)
+        await readiness.problem()  # also warms what the first caller would otherwise wait for
         yield Service(world, _application(settings, world, readiness, peps, store), peps, projection)
 
 
@@ -175,7 +174,7 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
     routes.include_router(audit.router(desk))
     routes.include_router(health.router(world, readiness, metrics))
     handle_problems(routes)
-    describe(routes, [*decisions.KINDS, audit.Decided])
+    describe(routes, [*decisions.KINDS, audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -88,9 +88,17 @@ def strict_json(body: bytes, limit: int = MAX_BODY_BYTES, depth: int = MAX_DEPTH
     return value
 
 
+def refuse_tags(body: bytes, value: Any) -> None:
+    """Raise `Rejected` 400 when somebody else writes `{"$int": ...}`: one digest would then stand for two values."""
+    if (b"$int" in body or b"\\u" in body) and _holds_tag(value):
+        raise Rejected(400, "query.malformed", 'An object with the only member "$int" stands for an integer here.')
+
+
 def read_query(body: bytes, limit: int = MAX_BODY_BYTES, depth: int = MAX_DEPTH) -> Query:
     """Read the body of `POST /v1/decisions`. Raises `Rejected` 400 or 413 (contracts, section 1)."""
-    return query_from(strict_json(body, limit, depth))
+    value = strict_json(body, limit, depth)
+    refuse_tags(body, value)
+    return query_from(value)
 
 
 def query_from(value: Any) -> Query:
@@ -175,6 +183,10 @@ def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
+
+
+def _holds_tag(value: Any) -> bool:
+    return (isinstance(value, dict) and value.keys() == {"$int"}) or any(map(_holds_tag, _children(value)))
 
 
 def _check_depth(value: Any, depth: int) -> None:

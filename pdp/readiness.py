@@ -7,6 +7,7 @@ carry the adapter id `pdp:probe`.
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,13 +27,16 @@ from .query import Credential, Query, ToolRef, definition_digest
 from .registry.labels import Review
 from .registry.review import approve, submit
 
+logger = logging.getLogger(__name__)
+
 ISSUER = "urn:mcp-pdp:probe"
 SERVER = "pdp.probe"
 PEP = "pdp:probe"
 KNOWN_ALLOW = {"name": "known_allow", "inputSchema": {"type": "object", "properties": {}}}
 KNOWN_DENY = {"name": "known_deny", "inputSchema": {"type": "object", "properties": {}}}
 TOKEN_SECONDS = 60
-KEPT_FOR = 1.0  # seconds: pollers share one probe, so that they cannot fill the log
+KEPT_READY_S = 5.0  # pollers share one probe, so that they cannot fill the log: two records in this time
+KEPT_NOT_READY_S = 1.0  # shorter, so that a service that recovered is used again soon
 
 IDENTITIES = {
     "source": "mcp-pdp",
@@ -88,7 +92,7 @@ async def seed_probe(office: Office) -> None:
 
 
 class Readiness:
-    """Answers `problem()`: None when both probes came back right, else what did not."""
+    """Answers `problem()`: None when both probes came back right, else what did not; each change is logged."""
 
     def __init__(self, world: World, key: ProbeKey) -> None:
         self._world = world
@@ -98,12 +102,14 @@ class Readiness:
         self._problem: str | None = "not probed yet"
 
     async def problem(self) -> str | None:
-        """Probe, at most once a second however many ask."""
+        """Probe, now and then however many ask."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if now >= self._until:
-                self._problem = await self._probe()
-                self._until = now + KEPT_FOR
+                before, self._problem = self._problem, await self._probe()
+                self._until = now + (KEPT_NOT_READY_S if self._problem else KEPT_READY_S)
+                if self._problem != before:
+                    logger.warning("not ready: %s", self._problem) if self._problem else logger.info("ready")
             return self._problem
 
     async def _probe(self) -> str | None:

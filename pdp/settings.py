@@ -4,11 +4,19 @@ Only `app.py` and `cli/` build `Settings`; nothing reads the environment elsewhe
 """
 
 import os
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from .errors import Fault
 
@@ -36,7 +44,7 @@ class IssuerSettings(BaseModel):
 class Settings(BaseSettings):
     """The settings of `pdp serve` and of the commands that work on its data directory."""
 
-    model_config = SettingsConfigDict(env_prefix="PDP_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PDP_", extra="forbid", frozen=True)
 
     data_dir: Path = Field(default=Path("var/pdp"), description="Holds pdp.db, log/, keys/ and run/.")
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory.")
@@ -95,5 +103,14 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
     except ValidationError as error:
-        lines = [f"PDP_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [f"PDP_{'.'.join(map(str, e['loc'])).upper()}: {_what(e)}" for e in error.errors()]
         raise Fault("These settings are wrong; correct them and start again:\n  " + "\n  ".join(lines)) from None
+    except SettingsError as error:
+        raise Fault(f"A PDP_ variable cannot be read ({str(error).partition(' from')[0]}): write it as JSON.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Fault(f"{named} is not TOML: {error}.") from None
+
+
+def _what(error: Mapping[str, Any]) -> str:
+    unknown = error["type"] == "extra_forbidden"
+    return "There is no such setting: see docs/reference/settings.md." if unknown else str(error["msg"])

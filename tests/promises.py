@@ -67,6 +67,18 @@ PROMISES = {
         "A path or URL is taken apart only when every reader sees the same place in it.",
         "contracts, section 3",
     ),
+    "api.arrival": Promise(
+        "A request arrives whole, within bounds of size and time, or is given up.",
+        "architecture, section 4",
+    ),
+    "cli.keys": Promise(
+        "A key is handed over into a new file that only its owner reads, before it works.",
+        "issue 3, build 7",
+    ),
+    "cli.why": Promise(
+        "A recorded decision is explained as far as it can be, and nothing in it plays with the terminal.",
+        "issue 3, shows when done",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",

@@ -18,12 +18,12 @@ from ..identity.peps import Pep, Right
 from ..ids import new_id
 from ..listing import Listing, Visible, listing_from, visible
 from ..outcome import Outcome, Told, read_outcome
-from ..query import Query, query_from, strict_json
+from ..query import Query, query_from, refuse_tags, strict_json
 from ..store.sql import Store
 from .access import Rate, authenticate
 from .http import Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
 from .idempotency import Replays
-from .openapi import answers, reads
+from .openapi import answers, one_of, reads
 from .recent import Asked, Recent
 
 logger = logging.getLogger(__name__)
@@ -39,14 +39,24 @@ class Batch(Struct, frozen=True):
     decisions: list[Query]
 
 
-class Answers(Struct, frozen=True):
-    """An answer or a problem for each query, in the order asked."""
-
-    decisions: list[Answer]
-
-
-KINDS: list[type] = [Query, Answer, Batch, Answers, Listing, Visible, Outcome, Told]
+KINDS: list[type] = [Query, Answer, Batch, Listing, Visible, Outcome, Told]
 """What the OpenAPI description names."""
+ANSWERS = {
+    "type": "object",
+    "description": "An answer or a problem for each query, in the order asked.",
+    "required": ["decisions"],
+    "properties": {"decisions": {"type": "array", "items": one_of("Answer", "Unrecorded", "Problem")}},
+}
+UNRECORDED_SCHEMA = {
+    "description": "A deny, because nobody is told a decision that is not on record.",
+    "allOf": [{"$ref": "#/components/schemas/Problem"}],
+    "required": ["decision", "reasons"],
+    "properties": {
+        "decision": {"const": "deny"},
+        "reasons": {"type": "array", "items": {"$ref": "#/components/schemas/Reason"}},
+    },
+}
+SCHEMAS = {"Answers": ANSWERS, "Unrecorded": UNRECORDED_SCHEMA}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +83,9 @@ class Desk:
     async def read(self, scope: Scope, receive: Receive, factor: int = 1) -> tuple[bytes, Any]:
         """Return a body and the JSON in it. Raises `Rejected` 400, 413 or 415."""
         body = await read_body(scope, receive, self.max_body * factor)
-        return body, strict_json(body, self.max_body * factor, self.max_depth)
+        value = strict_json(body, self.max_body * factor, self.max_depth)
+        refuse_tags(body, value)
+        return body, value
 
     def told(self, given: Answer, pep: Pep) -> bytes:
         """Return the encoded answer, once it is counted and its outcome awaited."""
@@ -123,14 +135,14 @@ def router(desk: Desk) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["decisions"])
 
     @routes.post(
-        "/decisions", openapi_extra=reads(Query), responses=answers(Answer, 400, 401, 403, 409, 413, 415, 429, 503)
+        "/decisions", openapi_extra=reads(Query), responses=answers("Answer", 400, 401, 403, 409, 413, 415, 429, 503)
     )
     async def decide(_request: Request) -> Response:
         """May this caller call this tool with these arguments? 200 whenever a decision was taken, deny included."""
         raise AssertionError("decide_route stands in front of the router")
 
     @routes.post(
-        "/decisions/batch", openapi_extra=reads(Batch), responses=answers(Answers, 400, 401, 403, 413, 415, 429)
+        "/decisions/batch", openapi_extra=reads(Batch), responses=answers("Answers", 400, 401, 403, 413, 415, 429)
     )
     async def decide_many(request: Request) -> Response:
         """Decide up to 100 queries; each item is an answer or a problem, in the order asked."""
@@ -139,7 +151,7 @@ def router(desk: Desk) -> APIRouter:
         return _json(await batch(value, pep, request.scope["request_id"], desk))
 
     @routes.post(
-        "/tools/visible", openapi_extra=reads(Listing), responses=answers(Visible, 400, 401, 403, 413, 415, 429, 503)
+        "/tools/visible", openapi_extra=reads(Listing), responses=answers("Visible", 400, 401, 403, 413, 415, 429, 503)
     )
     async def list_visible(request: Request) -> Response:
         """Which of these tools may the caller call at all? One record for the whole list."""
@@ -151,7 +163,9 @@ def router(desk: Desk) -> APIRouter:
         return _json(msgspec.json.encode(shown), "private, no-store")
 
     @routes.post(
-        "/decisions/{id}/outcome", openapi_extra=reads(Outcome), responses=answers(Told, 400, 401, 403, 404, 409, 503)
+        "/decisions/{id}/outcome",
+        openapi_extra=reads(Outcome),
+        responses=answers("Told", 400, 401, 403, 404, 409, 413, 415, 429, 503),
     )
     async def tell_outcome(id: str, request: Request) -> Response:  # noqa: A002  # the name in contracts, section 1
         """Take what became of a call, once, from the adapter that asked."""

@@ -1,6 +1,7 @@
 """Alive, ready, and the numbers behind it. Open to all: they say nothing about callers, tools or policy."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from ..flow import World
 from ..readiness import Readiness
@@ -18,15 +19,15 @@ def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
 
     @routes.get("/readyz", responses={503: {"description": "A known allow or a known deny did not come back right."}})
     async def readyz(response: Response) -> dict[str, str]:
-        """Say whether a known allow and a known deny come back right through the whole path."""
+        """Say whether a known allow and a known deny come back right; what did not is in the service's own log."""
         problem = await readiness.problem()
         metrics.ready(problem is None)
         if problem is None:
             return {"status": "ready"}
         response.status_code = 503
-        return {"status": "not ready", "because": problem}
+        return {"status": "not ready"}
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def numbers(_request: Request) -> Response:
         """Return Prometheus metrics."""
         body, kind = metrics.page(world)

@@ -34,6 +34,7 @@ PROBLEMS = {
     429: "Too often.",
     503: "Not recorded, so denied.",
 }
+FASTAPI_OWN = {"HTTPValidationError", "ValidationError"}
 SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "A key from `pdp keys create`."}}
 
 
@@ -44,9 +45,9 @@ def reads(kind: type) -> dict[str, Any]:
     return {"requestBody": body, "security": [{"key": []}]}
 
 
-def answers(kind: type, *problems: int) -> dict[int | str, dict[str, Any]]:
-    """Return `responses` for a route that sends the Struct `kind`, or one of these problems."""
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
+def answers(name: str, *problems: int) -> dict[int | str, dict[str, Any]]:
+    """Return `responses` for a route that sends the schema of that name, or one of these problems."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
     found: dict[int | str, dict[str, Any]] = {
         200: {"description": "Done.", "content": {"application/json": {"schema": schema}}}
     }
@@ -56,16 +57,24 @@ def answers(kind: type, *problems: int) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def describe(routes: FastAPI, kinds: list[type]) -> None:
-    """Let `/openapi.json` carry the schemas of `kinds`, which routes refer to by name."""
+def one_of(*names: str) -> dict[str, Any]:
+    """Return the schema of a value that is one of the named ones."""
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}
+
+
+def describe(routes: FastAPI, kinds: list[type], more: dict[str, Any]) -> None:
+    """Let `/openapi.json` carry the schemas of `kinds`, and `more`, which routes refer to by name."""
     original: Callable[[], dict[str, Any]] = routes.openapi
 
     def openapi() -> dict[str, Any]:
         description = original()
         _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
         components = description.setdefault("components", {})
-        components.setdefault("schemas", {}).update({**schemas, "Problem": PROBLEM})
+        components.setdefault("schemas", {}).update({**schemas, "Problem": PROBLEM, **more})
         components["securitySchemes"] = SECURITY
+        for operation in [operation for path in description["paths"].values() for operation in path.values()]:
+            operation["responses"].pop("422", None)  # FastAPI adds it; what is malformed is a 400 here
+        components["schemas"] = {k: v for k, v in components["schemas"].items() if k not in FASTAPI_OWN}
         return description
 
     routes.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this as the way to extend it

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +33,9 @@ def keys() -> None:
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(RIGHTS), default=("decide",), show_default=True)
 @click.option("--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, 366))
 @click.option("--note", default="", help="Whom it is for.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the key to this file (0600), not to the screen.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the key to this new file (0600), not to the screen."
+)
 @click.option("--json", "as_json", is_flag=True)
 def create(
     servers: tuple[str, ...], scopes: tuple[str, ...], days: int, note: str, out: Path | None, as_json: bool
@@ -46,10 +51,8 @@ def create(
         "expires_at": rfc3339(now + timedelta(days=days)),
         "note": note,
     }
-    asyncio.run(in_office(lambda office: _create(office, row)))
-    if out:
-        out.touch(mode=0o600)
-        out.write_text(key + "\n")
+    with _handed_over(key, out):
+        asyncio.run(in_office(lambda office: _create(office, row)))
     shown = {k: v for k, v in row.items() if k != "secret_digest"} | ({"file": str(out)} if out else {"key": key})
     click.echo(json.dumps(shown) if as_json else "\n".join(f"{name:10} {value}" for name, value in shown.items()))
 
@@ -75,6 +78,23 @@ def revoke(identifier: str) -> None:
         raise Fault("A key id starts with pep_: see `pdp keys list`.")
     if not asyncio.run(in_office(lambda office: _revoke(office, identifier))):
         sys.exit(f"pdp: there is no live key {identifier}: see `pdp keys list`.")
+
+
+@contextmanager
+def _handed_over(key: str, out: Path | None) -> Iterator[None]:
+    """Write the key into a new file of ours before it works: no key works that nobody has. Undone on failure."""
+    if out is None:
+        yield
+        return
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(key + "\n")
+    except OSError as error:
+        raise Fault(f"The key cannot be written to {out} ({error.strerror}): name a new file with --out.") from None
+    with ExitStack() as undo:
+        undo.callback(out.unlink)
+        yield
+        undo.pop_all()
 
 
 async def _create(office: Office, row: Row) -> None:

@@ -1,17 +1,15 @@
 """`pdp serve`: run the service until it is told to stop."""
 
 import asyncio
-import contextlib
 import logging
-import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import click
-import uvicorn
 import uvloop
 
 from ..app import open_service
 from ..settings import Settings, load
+from .listener import server_for, watched
 
 GRACE_S = 5  # seconds that requests in flight get when we are told to stop
 
@@ -40,43 +38,14 @@ def serve(host: str | None, port: int | None, dev: bool) -> None:
 async def serve_until_stopped(settings: Settings, announce: Announce) -> None:
     """Open the service, listen, call `announce` with its URL, and serve until SIGINT or SIGTERM."""
     async with open_service(settings) as service:
-        config = uvicorn.Config(
-            service.app,
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        server = _Server(config)
+        server = server_for(service.app, settings.host, settings.port, GRACE_S)
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
             await asyncio.sleep(0.01)
         if server.started:
-            await announce(_url(server, settings.host))
-        await serving
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-def _url(server: uvicorn.Server, host: str) -> str:
-    port = server.servers[0].sockets[0].getsockname()[1]
-    return f"http://{host}:{port}"
+            await announce(f"http://{settings.host}:{server.port}")
+        async with watched(server):
+            await serving
 
 
 async def _say(url: str) -> None:

@@ -35,25 +35,27 @@ def explain(entries: list[Entry], data_dir: Path) -> dict[str, Any]:
     revision = record["revisions"].get("policy")
     spoke = [*(reason["code"] for reason in record["reasons"]), *record.get("permits", [])]
     codes = [code for code in spoke if code.startswith(FOLDERS) and code != "permits.none"]
+    rules, missing = rule_texts(data_dir / "policy", revision, codes) if revision else ({}, "")
     return {
         "record": record,
         "at": entries[0].at,
         "receipt": {"origin": entries[0].origin, "index": entries[0].index},
-        "rules": rule_texts(data_dir / "policy", revision, codes) if revision else {},
+        "rules": rules,
+        **({"rules_missing": missing} if missing else {}),
         "outcomes": [entry.body["outcome"] for entry in entries if entry.kind == "outcome"],
     }
 
 
-def rule_texts(archive: Path, revision: str, codes: list[str]) -> dict[str, str]:
-    """Return the source of rules as they stood at a policy revision. Raises `Fault` when its bundle is gone."""
+def rule_texts(archive: Path, revision: str, codes: list[str]) -> tuple[dict[str, str], str]:
+    """Return the source of rules as they stood at a policy revision, and a sentence when it cannot be had."""
     bundle = archive / f"{revision.removeprefix('sha256:')}.tar.gz"
     try:
         with tarfile.open(bundle) as tar:
             files = {member.name.lstrip("/"): tar.extractfile(member) for member in tar.getmembers()}
             wanted = {code: files.get(code.replace(".", "/") + ".rego") for code in codes}
-            return {code: file.read().decode() for code, file in wanted.items() if file}
+            return {code: file.read().decode() for code, file in wanted.items() if file}, ""
     except (OSError, tarfile.TarError):
-        raise Fault(f"The policy {revision} is not in {archive}: restore its bundle to see the rules.") from None
+        return {}, f"the policy {revision} is not in {archive}: restore its bundle to see the rules"
 
 
 def lines(told: dict[str, Any]) -> list[str]:
@@ -61,18 +63,24 @@ def lines(told: dict[str, Any]) -> list[str]:
     record = told["record"]
     tool = record["tool"]
     shown = [
-        f"{record['id']}  {record['decision'].upper()}  {tool['server']}/{tool['name']}  {told['at']}",
+        f"{record['id']}  {record['decision'].upper()}  {_safe(tool['server'])}/{_safe(tool['name'])}  {told['at']}",
         f"recorded   {told['receipt']['origin']} #{told['receipt']['index']}, asked by {record['pep']}",
         *(f"revision   {name} {value}" for name, value in record["revisions"].items()),
     ]
     for reason in record["reasons"]:
         shown += [f"because    {reason['code']}: {reason['title']}", f"           {reason['remedy']}"]
     shown += [f"permitted  {code}" for code in record.get("permits", [])]
-    shown += [f"note       {record['note']}"] if record.get("note") else []
+    shown += [f"note       {_safe(record['note'])}"] if record.get("note") else []
     facts = record["input"]
     shown += [f"{name:10} {json.dumps(facts[name])}" for name in FACTS if name in facts]
-    shown += [f"masked     {pointer}" for pointer in record.get("masked", [])]
+    shown += [f"masked     {_safe(pointer)}" for pointer in record.get("masked", [])]
     shown += [f"outcome    {json.dumps(outcome)}" for outcome in told["outcomes"]]
+    shown += [f"rules      {told['rules_missing']}"] if "rules_missing" in told else []
     for code, text in told["rules"].items():
         shown += ["", f"--- {code} as it stood at that revision", text.rstrip()]
     return shown
+
+
+def _safe(text: str) -> str:
+    """Return what a caller may have chosen in a form that moves no cursor and hides no character."""
+    return json.dumps(text)[1:-1]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import yaml
 
+from .. import document
 from .problem import PackRefused, Problem
 from .sources import Source, Text
 
@@ -43,7 +44,7 @@ def read_values(configs: list[Text], schema: dict[str, Any], sources: Iterable[S
 def read_yaml(source: Text) -> Any:
     """Read YAML whose values are JSON's. Raises `PackRefused` for duplicate keys, NaN and other types."""
     try:
-        value = yaml.load(source.text, Loader=_JsonLoader)  # noqa: S506  # a safe loader, made stricter below
+        value = document.read_yaml(source.text)
         json.dumps(value, allow_nan=False)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -88,19 +89,3 @@ def _must_fit(config: dict[str, Any], schema: dict[str, Any], file: str) -> None
     ]
     if problems:
         raise PackRefused(problems)
-
-
-class _JsonLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one is much faster
-    """Refuses a key that stands twice, or is not text; reads a date as the text it is."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build one mapping."""
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(mapping) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
-        if not all(isinstance(key, str) for key in mapping):
-            raise yaml.constructor.ConstructorError(None, None, "a key is not text", node.start_mark)
-        return mapping
-
-
-_JsonLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))

@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
+from pdp.api.decisions import unrecorded
 from pdp.audit.read import find_entries
 from pdp.flow import World, judge_together
 from pdp.query import query_from
@@ -349,6 +351,37 @@ async def test_the_openapi_description_names_every_route_and_resolves_every_refe
     assert paths | {"/v1/decisions/{id}/outcome"} <= description["paths"].keys()
     references = {part.split('"')[0] for part in json.dumps(description).split('"$ref": "#/components/schemas/')[1:]}
     assert references <= description["components"]["schemas"].keys()
+    statuses = {status for path in description["paths"].values() for o in path.values() for status in o["responses"]}
+    assert "422" not in statuses, "what is malformed is a 400 here"
+    assert description["paths"]["/metrics"]["get"]["responses"]["200"]["content"].keys() == {"text/plain"}
+
+
+@pytest.mark.promise("api.openapi")
+async def test_what_is_answered_is_what_the_openapi_description_says(pdp: Bench) -> None:
+    described = (await pdp.http.get("/openapi.json")).json()
+    fits = {
+        name: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", **described}).is_valid
+        for name in ("Answer", "Answers", "Problem", "Unrecorded", "Visible", "Told")
+    }
+    asked = await pdp.ask()
+    assert fits["Answer"](asked)
+    assert not fits["Answer"](asked | {"decision": "maybe"})
+    items = [pdp.query(), {"nonsense": 1}]
+    assert fits["Answers"]((await pdp.post("/v1/decisions/batch", {"decisions": items})).json())
+    assert fits["Problem"]((await pdp.post("/v1/decisions", b"{")).json())
+    assert fits["Unrecorded"](json.loads(unrecorded()))
+    told = await pdp.post(f"/v1/decisions/{asked['id']}/outcome", {"disposition": "executed"})
+    assert fits["Told"](told.json())
+
+
+@pytest.mark.promise("api.bad_input")
+@pytest.mark.parametrize("name", ["$int", "\\u0024int", "$\\u0069nt"])
+async def test_nobody_else_writes_an_integer_as_we_do(pdp: Bench, name: str) -> None:
+    body = json.dumps(pdp.query(arguments={"order": {"deep": [{"TAG": "9007199254740993"}]}})).replace("TAG", name)
+    response = await pdp.post("/v1/decisions", body.encode())
+    assert (response.status_code, response.json()["code"]) == (400, "query.malformed")
+    fine = json.dumps(pdp.query(arguments={"order": "$int"})).encode()
+    assert (await pdp.post("/v1/decisions", fine)).json()["decision"] == "allow"
 
 
 @pytest.mark.promise("api.bad_input")

@@ -22,6 +22,7 @@ from pdp.identity.people import People
 from pdp.identity.peps import STALE_AFTER_S
 from pdp.listing import Listing, listing_from, visible
 from pdp.query import query_from
+from pdp.readiness import KEPT_READY_S
 from tests.conftest import FakeClock
 from tests.contracts.scripted import Peer, ok, scripted
 from tests.service import Bench, running
@@ -68,8 +69,8 @@ async def allowed_again(pdp: Bench, within: float = BACK_WITHIN_S) -> float:
 
 
 async def ready(pdp: Bench, status: int) -> None:
-    """Return when readiness has noticed: a probe is kept for a second."""
-    end = time.monotonic() + BACK_WITHIN_S
+    """Return when readiness has noticed: a probe is kept for a while."""
+    end = time.monotonic() + KEPT_READY_S + BACK_WITHIN_S
     while (await pdp.http.get("/readyz")).status_code != status:
         assert time.monotonic() < end, f"/readyz never became {status}"
         await asyncio.sleep(0.05)

@@ -96,11 +96,17 @@ def test_a_second_service_on_the_same_directory_is_refused_in_one_sentence(tmp_p
         ("PDP_ZONE", "Mars/Olympus", "Mars/Olympus"),
         ("PDP_DATABASE_URL", "mysql://x/y", "PDP_DATABASE_URL"),
         ("PDP_ISSUERS", '[{"issuer": "https://x", "algorithms": ["HS256"]}]', "HS256"),
+        ("PDP_ISSUERS", "no json", "issuers"),
+        ("PDP_CONFIG", "data_dir = ", "pdp.toml is not TOML"),
+        ("PDP_CONFIG", "opa_ur = 'unix:///x'", "PDP_OPA_UR: There is no such setting"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
     tmp_path: Path, name: str, value: str, said: str
 ) -> None:
+    if " = " in value:  # the content of a file
+        (tmp_path / "pdp.toml").write_text(value)
+        value = str(tmp_path / "pdp.toml")
     environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path), name: value}
     command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
