@@ -164,6 +164,8 @@ def _entitlement(right: Right) -> Entitlement:
 async def _risk(caller: Caller, principals: list[Principal], query: Query, world: World, *, first_use: bool) -> Risk:
     now = world.now()
     session = await world.people.session(caller.token.issuer, caller.session.id)
+    if session.revoked:
+        raise Refused("identity.session_revoked")
     stored = [*session.signals, *(signal for principal in principals for signal in principal.signals)]
     moment = rfc3339(now)
     signs = [_sign(signal) for signal in stored if signal.expires_at > moment]

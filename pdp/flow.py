@@ -20,7 +20,7 @@ from .audit.mask import Masker
 from .decide import PolicyInput, Verdict, decide, refused
 from .engine import Engine
 from .enrich import Facts, enrich
-from .errors import PdpError, Refused, Unrecorded
+from .errors import Refused, Unrecorded
 from .identify import Caller, identify
 from .identity.people import People
 from .identity.tokens import TokenVerifier
@@ -31,6 +31,8 @@ from .record import record
 from .registry.definitions import Registry
 from .times import Clock, rfc3339
 from .vet import Tool, vet
+
+AT_ONCE = 16  # calls of a batch that are judged side by side, each within its own deadline: more would only wait
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +68,13 @@ class Case:
     caller: Caller | None = None
     facts: Facts | None = None
     tool: Tool | None = None
+    identity: int | None = None
     registry: int | None = None
     input: PolicyInput | None = field(default=None, repr=False)
 
     def revisions(self, verdict: Verdict) -> Revisions:
         """Return the policy, identity and registry revisions this call was decided on, as far as it got."""
-        identity = self.facts.revision if self.facts else None
-        return Revisions(policy=verdict.revision, identity=identity, registry=self.registry)
+        return Revisions(policy=verdict.revision, identity=self.identity, registry=self.registry)
 
     def known(self) -> tuple[Caller, Facts, Tool]:
         """Return what `decide` needs; a gap here is a bug, and becomes a recorded deny `fault`."""
@@ -97,17 +99,21 @@ async def judge_together(
     changes come faster than that: then their revisions say so.
     """
     for _ in range(2):
-        cases = [open_case(query, pep, request_id, world) for query in queries]
-        verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
-        if one_snapshot(cases):
+        judged: list[tuple[Case, Verdict]] = []
+        for start in range(0, len(queries), AT_ONCE):
+            cases = [open_case(query, pep, request_id, world) for query in queries[start : start + AT_ONCE]]
+            verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
+            judged += zip(cases, verdicts, strict=True)
+        if one_snapshot([case for case, _ in judged]):
             break
-    return list(zip(cases, verdicts, strict=True))
+    return judged
 
 
 async def judge(case: Case, world: World) -> Verdict:
     """Take a case through identify, enrich, vet and decide; every way this can fail is a deny."""
     try:
         async with defended(case.id, case.deadline):
+            case.identity = world.people.revision  # before anything is read: facts may be newer, never older
             case.caller = await identify(case.query, world)
             case.facts = await enrich(case.caller, case.query, world)
             case.registry = world.tools.revision
@@ -140,7 +146,7 @@ async def defended(case: str, deadline: float | None = None) -> AsyncIterator[No
     try:
         async with asyncio.timeout_at(deadline):
             yield
-    except PdpError:
+    except (Refused, Unrecorded):
         raise
     except TimeoutError:
         raise Refused("deadline") from None
@@ -151,7 +157,7 @@ async def defended(case: str, deadline: float | None = None) -> AsyncIterator[No
 
 def one_snapshot(cases: Sequence[Case]) -> bool:
     """Say whether these cases were judged on one revision of people and one of tools, as far as they got."""
-    people = {case.facts.revision for case in cases if case.facts}
+    people = {case.identity for case in cases if case.identity is not None}
     tools = {case.registry for case in cases if case.registry is not None}
     return len(people) <= 1 and len(tools) <= 1
 

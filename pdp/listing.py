@@ -141,6 +141,7 @@ async def _judge(case: Case, listing: Listing, world: World) -> _View:
 
 
 async def _view(case: Case, listing: Listing, world: World) -> _View:
+    case.identity = world.people.revision
     case.caller = await identify(case.query, world)
     case.registry = world.tools.revision
     calls = []
@@ -149,7 +150,6 @@ async def _view(case: Case, listing: Listing, world: World) -> _View:
         if tool is not None:
             query = msgspec.structs.replace(case.query, tool=ToolRef(server=tool.server, name=tool.name))
             facts = await enrich(case.caller, query, world)
-            case.facts = case.facts or facts  # whose revision is the oldest: facts may be newer than it, never older
             calls.append(input_for(case, case.caller, facts, tool, world))
     if not calls:
         return _View()
@@ -159,7 +159,7 @@ async def _view(case: Case, listing: Listing, world: World) -> _View:
 
 
 def _record(case: Case, listing: Listing, view: _View) -> ListingRecord:
-    facts, caller = case.facts, case.caller
+    caller = case.caller
     names = [tool.name for tool in listing.tools]
     return ListingRecord(
         id=case.id,
@@ -168,7 +168,7 @@ def _record(case: Case, listing: Listing, view: _View) -> ListingRecord:
         server=listing.server,
         shown=[name for name in names if name in view.seen],
         hidden=[name for name in names if name not in view.seen],
-        revisions=Revisions(policy=view.policy, identity=facts.revision if facts else None, registry=case.registry),
+        revisions=Revisions(policy=view.policy, identity=case.identity, registry=case.registry),
         reasons=view.reasons,
         person=caller.person if caller else None,
         agent=caller.agent if caller else None,

@@ -88,6 +88,13 @@ def strict_json(body: bytes, limit: int = MAX_BODY_BYTES, depth: int = MAX_DEPTH
     return value
 
 
+def check_size(value: Any, limit: int, depth: int) -> None:
+    """Raise `Rejected` 413 or 400 for a part of a body that would be too large or too deep by itself."""
+    if len(msgspec.json.encode(value)) > limit:
+        raise Rejected(413, "query.too_large", f"The query is larger than {limit} bytes.")
+    _check_depth(value, depth)
+
+
 def refuse_tags(body: bytes, value: Any) -> None:
     """Raise `Rejected` 400 when somebody else writes `{"$int": ...}`: one digest would then stand for two values."""
     if (b"$int" in body or b"\\u" in body) and _holds_tag(value):

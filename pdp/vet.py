@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -65,7 +66,8 @@ async def _put_drift_on_record(approved: Definition, digest: str | None, world: 
         return
     body = {"server": server, "name": name, "seen": digest, "approved": approved.digest}
     deadline = asyncio.get_running_loop().time() + world.record_within
-    try:
-        await world.log.append("registry.drift", body, durable=False, deadline=deadline)
-    except Unrecorded:  # the refusal itself still has to be recorded, or nobody is told
-        world.tools.forget_sight(server, name, digest)
+    with ExitStack() as undo:
+        undo.callback(world.tools.forget_sight, server, name, digest)  # also when the deadline of the call cuts in
+        with suppress(Unrecorded):  # the refusal itself still has to be recorded, or nobody is told
+            await world.log.append("registry.drift", body, durable=False, deadline=deadline)
+            undo.pop_all()

@@ -79,6 +79,10 @@ PROMISES = {
         "A recorded decision is explained as far as it can be, and nothing in it plays with the terminal.",
         "issue 3, shows when done",
     ),
+    "service.goes_on": Promise(
+        "What runs in the background goes on after whatever happens to it, and says what happened.",
+        "issue 3, bad input and faults",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",

@@ -18,7 +18,7 @@ from ..identity.peps import Pep, Right
 from ..ids import new_id
 from ..listing import Listing, Visible, listing_from, visible
 from ..outcome import Outcome, Told, read_outcome
-from ..query import Query, query_from, refuse_tags, strict_json
+from ..query import Query, check_size, query_from, refuse_tags, strict_json
 from ..store.sql import Store
 from .access import Rate, authenticate
 from .http import Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100  # decisions a batch (contracts, section 1)
 BATCH_BODY_FACTOR = 8  # a batch may be this many times larger than one query
+AROUND_ITEM = 2  # levels around an item of a batch: the object and its list
 UNRECORDED = Rejected(503, "audit.unavailable", REFUSALS["audit.unavailable"].title, headers={"Retry-After": "1"})
 
 
@@ -80,10 +81,10 @@ class Desk:
         self.rate.take(pep.id)
         return pep
 
-    async def read(self, scope: Scope, receive: Receive, factor: int = 1) -> tuple[bytes, Any]:
-        """Return a body and the JSON in it. Raises `Rejected` 400, 413 or 415."""
+    async def read(self, scope: Scope, receive: Receive, factor: int = 1, around: int = 0) -> tuple[bytes, Any]:
+        """Return a body and the JSON in it, which may be `around` levels deeper. Raises `Rejected` 400, 413 or 415."""
         body = await read_body(scope, receive, self.max_body * factor)
-        value = strict_json(body, self.max_body * factor, self.max_depth)
+        value = strict_json(body, self.max_body * factor, self.max_depth + around)
         refuse_tags(body, value)
         return body, value
 
@@ -147,7 +148,7 @@ def router(desk: Desk) -> APIRouter:
     async def decide_many(request: Request) -> Response:
         """Decide up to 100 queries; each item is an answer or a problem, in the order asked."""
         pep = desk.admit(request.scope)
-        _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
+        _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR, AROUND_ITEM)
         return _json(await batch(value, pep, request.scope["request_id"], desk))
 
     @routes.post(
@@ -185,15 +186,16 @@ async def batch(value: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
     if not 0 < len(items) <= MAX_BATCH:
         raise Rejected(400, "query.batch_size", f"A batch holds 1 to {MAX_BATCH} decisions.")
     desk.rate.take(pep.id, len(items) - 1)  # admission took one
-    read = [_read(item, pep) for item in items]
+    read = [_read(item, pep, desk) for item in items]
     judged = await judge_together([item for item in read if isinstance(item, Query)], pep.id, rid, desk.world)
     told = iter(await asyncio.gather(*(_concluded(case, verdict, pep, desk) for case, verdict in judged)))
     given = [next(told) if isinstance(item, Query) else msgspec.json.encode(problem(item)) for item in read]
     return b'{"decisions":[' + b",".join(given) + b"]}"
 
 
-def _read(item: Any, pep: Pep) -> Query | Rejected:
+def _read(item: Any, pep: Pep, desk: Desk) -> Query | Rejected:
     try:
+        check_size(item, desk.max_body, desk.max_depth)
         query = query_from(item)
         pep.must_serve(query.tool.server)
     except Rejected as error:

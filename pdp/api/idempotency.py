@@ -9,8 +9,10 @@ from typing import Any
 from ..errors import Rejected
 
 KEPT_FOR = 60.0  # seconds (contracts, section 1)
-MAX_KEPT = 10_000  # bounds memory; the oldest go first
+MAX_KEPT = 10_000  # of one adapter: bounds memory, and no adapter pushes out another's; the oldest go first
 MAX_KEY = 255
+
+Kept = OrderedDict[str, tuple[bytes, float, asyncio.Future[bytes]]]
 
 
 class Conflict(Rejected):
@@ -21,10 +23,15 @@ class Conflict(Rejected):
 
 
 class Replays:
-    """Answers by (adapter, key). Kept in this process: a retry must reach the same worker to be recognised."""
+    """Answers by adapter and key, for `kept_for` seconds or until `most` newer ones of the same adapter came.
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], tuple[bytes, float, asyncio.Future[bytes]]] = OrderedDict()
+    Kept in this process: a retry must reach the same worker to be recognised.
+    """
+
+    def __init__(self, kept_for: float = KEPT_FOR, most: int = MAX_KEPT) -> None:
+        self._kept_for = kept_for
+        self._most = most
+        self._kept: dict[str, Kept] = {}
 
     async def once(
         self, pep: str, key: str | None, body: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]
@@ -34,33 +41,34 @@ class Replays:
             return await answer()
         if not 0 < len(key) <= MAX_KEY:
             raise Rejected(400, "idempotency.key", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
-        kept = self._find(pep, key, hashlib.sha256(body).digest())
-        return await (asyncio.shield(kept) if kept else self._first(pep, key, body, answer))
+        kept = self._kept.setdefault(pep, OrderedDict())
+        _forget_expired(kept)
+        digest = hashlib.sha256(body).digest()
+        if key in kept:
+            known, _, future = kept[key]
+            if known != digest:
+                raise Conflict
+            return await asyncio.shield(future)
+        return await self._first(kept, key, digest, answer)
 
-    def _find(self, pep: str, key: str, body: bytes) -> asyncio.Future[bytes] | None:
-        self._forget()
-        if (pep, key) not in self._kept:
-            return None
-        known, _, future = self._kept[pep, key]
-        if known != body:
-            raise Conflict
-        return future
-
-    async def _first(self, pep: str, key: str, body: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
+    async def _first(
+        self, kept: Kept, key: str, digest: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]
+    ) -> bytes:
         loop = asyncio.get_running_loop()
         task = loop.create_task(answer())
-        self._kept[pep, key] = (hashlib.sha256(body).digest(), loop.time() + KEPT_FOR, task)
-        task.add_done_callback(lambda done: self._keep_if_answered((pep, key), done))
+        kept[key] = (digest, loop.time() + self._kept_for, task)
+        if len(kept) > self._most:
+            kept.popitem(last=False)
+        task.add_done_callback(lambda done: _keep_if_answered(kept, key, done))
         return await asyncio.shield(task)
 
-    def _keep_if_answered(self, name: tuple[str, str], done: asyncio.Future[bytes]) -> None:
-        if done.cancelled() or done.exception():
-            self._kept.pop(name, None)  # only what was decided is repeated
 
-    def _forget(self) -> None:
-        now = asyncio.get_running_loop().time()
-        while self._kept:
-            first = next(iter(self._kept))
-            if len(self._kept) <= MAX_KEPT and self._kept[first][1] > now:
-                return
-            del self._kept[first]
+def _forget_expired(kept: Kept) -> None:
+    now = asyncio.get_running_loop().time()
+    while kept and next(iter(kept.values()))[1] <= now:
+        kept.popitem(last=False)
+
+
+def _keep_if_answered(kept: Kept, key: str, done: asyncio.Future[bytes]) -> None:
+    if done.cancelled() or done.exception():
+        kept.pop(key, None)  # only what was decided is repeated

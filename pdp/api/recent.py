@@ -3,6 +3,7 @@
 Older ones, and those of other workers, are looked up in the projection.
 """
 
+import math
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._askers: OrderedDict[str, Asked] = OrderedDict()
-        self._told = Replays()
+        self._told = Replays(kept_for=math.inf, most=MAX_RECENT)  # until the projection surely has it
 
     def remember(self, decision: str, asked: Asked) -> None:
         """Keep who asked; the oldest are forgotten first."""

@@ -5,7 +5,6 @@ store that is away or a burst only make it later. Nothing on the decision path w
 """
 
 import asyncio
-import contextlib
 import logging
 from itertools import islice
 from typing import Any, NamedTuple
@@ -13,14 +12,14 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from ..recurring import Recurring
 from ..store.decisions import forget_from, project, projected
-from ..store.sql import Store, StoreUnavailable, transaction
+from ..store.sql import Store, transaction
 from .log import Log
 from .read import Reader
 
 BATCH = 500  # lines a transaction; about a megabyte
 PAUSE_S = 0.1  # between transactions, so that under load each one takes many
-RETRY_S = 1.0  # after the store failed
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,8 @@ class Projection:
     def __init__(self, log: Log, store: Store) -> None:
         self._log = log
         self._store = store
-        self._task: asyncio.Task[None] | None = None
+        self._reader: Reader | None = None
+        self._recurring = Recurring("the lookup of decisions", self._step, PAUSE_S)
         self._moved = asyncio.Condition()
         self.position = 0
 
@@ -48,37 +48,28 @@ class Projection:
         async with transaction(self._store) as connection:
             await forget_from(connection, self._log.origin, self._log.inherited)
             self.position = await projected(connection, self._log.origin)
-        self._task = asyncio.create_task(self._follow(), name="projection")
+        self._recurring.start()
 
     async def close(self) -> None:
         """Stop following; what is left is projected after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._recurring.close()
 
     async def reached(self, index: int) -> None:
         """Return when the entry with this index is projected. Wait with a timeout: the store may be away."""
         async with self._moved:
             await self._moved.wait_for(lambda: self.position > index)
 
-    async def _follow(self) -> None:
-        reader = Reader(self._log.directory, self.position)
-        while True:
-            self._log.grown.clear()
-            try:
-                rows = await asyncio.to_thread(read_rows, reader)
-            except OSError as error:  # a removed segment: the log goes on in a new one
-                logger.warning("the log cannot be read for the lookup of decisions: %s", error)
-                await asyncio.sleep(RETRY_S)
-                reader = Reader(self._log.directory, self.position)
-                continue
-            if rows is None:
-                await self._log.grown.wait()
-                continue
+    async def _step(self) -> None:
+        """Take in a batch, or wait until there is one."""
+        self._log.grown.clear()
+        reader, self._reader = self._reader or Reader(self._log.directory, self.position), None
+        rows = await asyncio.to_thread(read_rows, reader)
+        if rows is None:
+            await self._log.grown.wait()
+        else:
             await self._store_rows(rows)
             await self._advance(rows.behind)
-            await asyncio.sleep(PAUSE_S)
+        self._reader = reader  # after trouble, such as a removed segment, reading begins anew from `position`
 
     async def _advance(self, position: int) -> None:
         async with self._moved:
@@ -88,15 +79,8 @@ class Projection:
     async def _store_rows(self, rows: Rows) -> None:
         if not rows.decided and not rows.ended:
             return
-        while True:
-            try:
-                async with transaction(self._store) as connection:
-                    await project(connection, rows.decided, rows.ended)
-            except StoreUnavailable as error:
-                logger.warning("decisions cannot be looked up until the store works again: %s", error)
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+        async with transaction(self._store) as connection:
+            await project(connection, rows.decided, rows.ended)
 
 
 def read_rows(reader: Reader) -> Rows | None:
@@ -104,7 +88,7 @@ def read_rows(reader: Reader) -> Rows | None:
     lines = list(islice(reader.lines(), BATCH))
     if not lines:
         return None
-    seen = [(head, line.decode()) for line in lines if (head := _head(line)) is not None]
+    seen = [(head, line.decode(errors="replace")) for line in lines if (head := _head(line)) is not None]
     return Rows(
         decided=[_row(head, line) | {"id": head.body.id} for head, line in seen if head.kind == "decision"],
         ended=[_row(head, line) | {"decision": head.body.decision} for head, line in seen if head.kind == "outcome"],

@@ -58,6 +58,8 @@ def import_(
     FILE, list.json -> list.review.yaml) and take effect with --approve only.
     """
     definitions, source = _definitions(words, stdio=stdio)
+    if not definitions:
+        raise Fault("It lists no tool. A protected server hides what is not approved: start it with `list_only`.")
     reviews = _reviews(Path(words[0]) if not stdio else None, review, server, approving=approving)
     taken = asyncio.run(_import(server, definitions, source, reviews, by))
     if as_json:

@@ -73,7 +73,10 @@ def _algorithm(entry: dict[str, Any], algorithms: Sequence[str]) -> str | None:
     """One key, one algorithm: the one it declares, else the first allowed one that its type fits."""
     for algorithm in algorithms:
         kind = ALGORITHMS[algorithm]
-        fits = entry.get("kty") == kind.kty and kind.crv in {None, entry.get("crv")}
+        fits = entry.get("kty") == kind.kty and kind.crv in (
+            None,
+            entry.get("crv"),
+        )  # what a stranger published may not hash
         if fits and entry.get("alg", algorithm) == algorithm:
             return algorithm
     return None

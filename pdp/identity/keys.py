@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from ..errors import Fault, Refused
 from ..net import Fetcher, Unfetchable
+from ..recurring import Recurring
 from ..times import Clock
 from .issuers import Issuer, is_loopback, is_protected
 from .jwks import Keys, pick, read_keys
@@ -46,8 +47,8 @@ class KeySet(Struct, frozen=True):
     fetched_at: datetime | None
 
     def age_s(self, now: datetime) -> float:
-        """Return the seconds since the issuer confirmed these keys."""
-        return (now - self.fetched_at).total_seconds() if self.fetched_at else 0.0
+        """Return the seconds since the issuer confirmed these keys; a clock that was set back makes none young."""
+        return abs((now - self.fetched_at).total_seconds()) if self.fetched_at else 0.0
 
     def is_stale(self, now: datetime) -> bool:
         """Say whether the issuer was out of reach for a while."""
@@ -157,7 +158,9 @@ class KeyRing:
     def __init__(self, issuers: Iterable[Issuer], now: Clock) -> None:
         self._fetcher = Fetcher()
         self._issuers = {issuer.issuer: IssuerKeys(issuer, now, self._fetcher) for issuer in issuers}
-        self._task: asyncio.Task[None] | None = None
+        self._renewing = [
+            Recurring(f"renewing the keys of {name}", keys.renew, LOOK_EVERY_S) for name, keys in self._issuers.items()
+        ]
 
     def of(self, issuer: Issuer) -> IssuerKeys:
         """Return the keys of a configured issuer."""
@@ -165,7 +168,8 @@ class KeyRing:
 
     async def start(self) -> None:
         """Begin to fetch; does not wait, because an issuer that is away must not keep us from starting."""
-        self._task = asyncio.create_task(self._follow())
+        for renewing in self._renewing:
+            renewing.start()
 
     async def renew(self) -> None:
         """Fetch every set that is due."""
@@ -173,17 +177,9 @@ class KeyRing:
 
     async def close(self) -> None:
         """Stop renewing."""
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await asyncio.gather(*(renewing.close() for renewing in self._renewing))
         await asyncio.gather(*(keys.close() for keys in self._issuers.values()))
         await self._fetcher.close()
-
-    async def _follow(self) -> None:
-        while True:
-            await self.renew()
-            await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _from_file(path: Path, issuer: Issuer) -> KeySet:

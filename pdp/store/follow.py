@@ -4,20 +4,15 @@ What a process keeps in memory may be relied on while it follows the store. When
 missed a revocation, and whoever relies on it has to say no.
 """
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 
+from ..recurring import Recurring
 from ..times import Clock
-from .sql import StoreUnavailable
 
 POLL_S = 0.5  # a change is acted on this soon
 POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
 STALE_AFTER_S = 5.0  # published: facts that could not be followed for longer decide nothing
-
-logger = logging.getLogger(__name__)
 
 
 class Follower:
@@ -34,19 +29,16 @@ class Follower:
         self._read = read
         self._now = now
         self._followed_at: datetime | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._recurring = Recurring(f"following {what}", self.poll, POLL_S, POLL_TIMEOUT_S)
 
     async def start(self) -> None:
         """Read once and go on following. Raises `StoreUnavailable`."""
         await self.poll()
-        self._task = asyncio.create_task(self._follow(), name=f"following {self._what}")
+        self._recurring.start(at_once=False)
 
     async def close(self) -> None:
         """Stop following."""
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._recurring.close()
 
     async def poll(self) -> None:
         """Read once. Raises `StoreUnavailable`."""
@@ -62,17 +54,3 @@ class Follower:
         if abs(age) > self._bound_s:  # a clock that was set back by hours must not hide an outage
             return f"{self._what} could last be read {age:.0f} s ago"
         return None
-
-    async def _follow(self) -> None:
-        away = False
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                async with asyncio.timeout(POLL_TIMEOUT_S):
-                    await self.poll()
-            except (StoreUnavailable, TimeoutError) as error:
-                if not away:
-                    logger.warning("%s cannot be followed; calls are denied until it can: %s", self._what, error)
-                away = True
-            else:
-                away = False

@@ -220,6 +220,19 @@ async def test_a_batch_answers_each_in_order_and_a_bad_item_does_not_spoil_the_o
     assert too_many.status_code == 400
 
 
+async def test_a_query_in_a_batch_keeps_the_limits_of_one_query(pdp: Bench) -> None:
+    large = pdp.query(arguments={"order": "x" * pdp.settings.max_body_bytes})
+    deep: Any = "o-1"
+    for _ in range(pdp.settings.max_depth - 3):
+        deep = [deep]
+    just, too_deep = pdp.query(context={"x": deep}), pdp.query(context={"x": [[[deep]]]})
+    response = await pdp.post("/v1/decisions/batch", {"decisions": [large, just]})
+    first, second = response.json()["decisions"]
+    assert (first["status"], second["decision"]) == (413, "allow")
+    alone = [(await pdp.post("/v1/decisions", query)).status_code for query in (large, just, too_deep)]
+    assert alone == [413, 200, 400]
+
+
 @dataclass
 class Interrupted:
     """The real engine, whose first evaluation of a batch finds that people have changed meanwhile."""
@@ -256,7 +269,7 @@ async def test_a_batch_that_a_change_came_into_is_judged_again_on_one_snapshot(p
     finally:
         world.people.revision = before
     assert engine.asked == (4 if change else 2)
-    assert {case.facts.revision for case, _ in judged if case.facts} == {before + change}
+    assert {case.identity for case, _ in judged} == {before + change}
     assert [verdict.effect for _, verdict in judged] == ["allow", "allow"]
 
 

@@ -119,7 +119,7 @@ async def test_a_store_that_went_away_makes_it_late_but_loses_nothing(
     (tmp_path / "pdp.db").rename(hidden)
     for number in range(5):
         await write(log, "decision", {"id": f"dec_{number}", "pep": "p"})
-    await until(lambda: "until the store works again" in caplog.text)
+    await until(lambda: "StoreUnavailable" in caplog.text)
     hidden.rename(tmp_path / "pdp.db")
     await asyncio.wait_for(projection.reached(4), SOON)
     assert await find(store, "dec_0") is not None

@@ -16,13 +16,14 @@ from pdp.audit.mask import Masker
 from pdp.audit.read import find_entry
 from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
-from pdp.errors import Unrecorded
+from pdp.errors import Fault, Rejected, Unrecorded
 from pdp.flow import answer
 from pdp.identity.people import People
 from pdp.identity.peps import STALE_AFTER_S
 from pdp.listing import Listing, listing_from, visible
 from pdp.query import query_from
 from pdp.readiness import KEPT_READY_S
+from pdp.store.sql import StoreUnavailable
 from tests.conftest import FakeClock
 from tests.contracts.scripted import Peer, ok, scripted
 from tests.service import Bench, running
@@ -267,10 +268,26 @@ async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old_
         await allowed_again(pdp)
 
 
+class Failing:
+    """An engine that fails in a way that no engine should."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.revision = ""
+
+    async def evaluate(self, _entrypoint: str, _document: bytes, _deadline: float) -> bytes:
+        """Fail."""
+        raise self.error
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
 @pytest.mark.promise("fault.unexpected")
-async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [KeyError("x"), Fault("x"), StoreUnavailable("x"), Rejected(400, "x", "x")], ids=repr)
+async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path, error: Exception) -> None:
     async with running(tmp_path) as pdp:
-        broken = replace(pdp.service.world, people=cast("People", object()))
+        broken = replace(pdp.service.world, engine=Failing(error))
         given = await answer(query_from(pdp.query()), "pep_test", "r-1", broken)
         assert (given.decision, given.reasons[0].code) == ("deny", "fault")
         assert find_entry(pdp.settings.data_dir, given.id) is not None

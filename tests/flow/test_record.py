@@ -86,7 +86,7 @@ async def decided(rooms: Rooms, arguments: dict[str, Any], context: dict[str, An
     tool = rooms.tools.find(ref.server, ref.name).tool
     assert tool is not None
     person = PersonFacts(id="alice", roles=[], groups=[], entitlements=[])
-    case.caller, case.tool, case.registry = caller(), tool, rooms.tools.revision
+    case.caller, case.tool, case.identity, case.registry = caller(), tool, 42, rooms.tools.revision
     case.facts = Facts(risk=RISK, revision=42, first_use=False, person=person)
     case.input = PolicyInput(
         caller=CallerInput(

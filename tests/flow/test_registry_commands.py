@@ -66,6 +66,12 @@ def process(pdp: Shell, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=50)
 
 
+def test_importing_a_list_without_tools_is_a_failure_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text('{"tools": []}')
+    said = Shell(tmp_path)("registry", "import", "--server", "payments", str(tmp_path / "list.json"), fails=True)
+    assert "list_only" in said
+
+
 def test_the_life_of_a_tool_from_import_to_revocation(pdp: Shell) -> None:
     (taken,) = pdp.json("registry", "import", listing(pdp.folder, REFUND), "--server", "payments")
     assert (taken["new"], taken["status"]) == (True, "submitted")

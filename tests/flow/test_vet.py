@@ -1,5 +1,6 @@
 """Vet: only the approved definition, only arguments that fit it; everything else is refused and why is on record."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,17 @@ async def test_a_new_digest_is_put_on_record_once(rooms: Rooms) -> None:
         "approved": ref.definition_digest,
     }
     assert [entry.body for entry in rooms.entries("registry.drift")] == [body]
+
+
+@pytest.mark.promise("vet.drift")
+async def test_a_drift_that_the_deadline_kept_off_the_record_is_put_there_the_next_time(rooms: Rooms) -> None:
+    await rooms.approved(REFUND)
+    drifted = ToolRef(SERVER, "create_refund", definition_digest({**REFUND, "description": "other"}))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await vet(query(drifted, GOOD), rooms.world)
+    assert (await refusal(rooms, drifted)).code == "tool.drifted"
+    assert drifted.definition_digest in [entry.body["seen"] for entry in rooms.entries("registry.drift")]
 
 
 @pytest.mark.promise("vet.drift")

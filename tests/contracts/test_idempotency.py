@@ -1,0 +1,43 @@
+"""Answers that are kept for a retry: each adapter's own, for as long as is promised."""
+
+import pytest
+
+from pdp.api.idempotency import Conflict, Replays
+
+pytestmark = pytest.mark.promise("api.idempotency")
+
+
+async def once(replays: Replays, pep: str, key: str, body: bytes) -> bytes:
+    """Ask with a body whose answer is the body."""
+
+    async def answer() -> bytes:
+        return body
+
+    return await replays.once(pep, key, body, answer)
+
+
+async def test_no_adapter_pushes_out_the_answers_of_another() -> None:
+    replays = Replays(most=5)
+    await once(replays, "pep_a", "k", b"1")
+    for number in range(50):
+        await once(replays, "pep_b", f"k-{number}", b"2")
+    with pytest.raises(Conflict):
+        await once(replays, "pep_a", "k", b"3")
+
+
+async def test_an_answer_is_kept_as_long_as_promised_and_no_longer() -> None:
+    for_good, for_no_time = Replays(kept_for=float("inf")), Replays(kept_for=0.0)
+    for replays in (for_good, for_no_time):
+        await once(replays, "pep_a", "k", b"1")
+    with pytest.raises(Conflict):
+        await once(for_good, "pep_a", "k", b"2")
+    assert await once(for_no_time, "pep_a", "k", b"2") == b"2"
+
+
+async def test_only_the_newest_answers_of_an_adapter_are_kept() -> None:
+    replays = Replays(most=2)
+    for key in ("a", "b", "c"):
+        await once(replays, "pep_a", key, b"1")
+    assert await once(replays, "pep_a", "a", b"2") == b"2"
+    with pytest.raises(Conflict):
+        await once(replays, "pep_a", "c", b"2")
