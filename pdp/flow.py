@@ -61,6 +61,7 @@ class Case:
     received_at: datetime
     deadline: float
     started: float
+    voucher: str | None = None
     caller: Caller | None = None
     facts: Facts | None = None
     tool: Tool | None = None
@@ -79,9 +80,12 @@ class Case:
         return self.caller, self.facts, self.tool
 
 
-async def answer(query: Query, pep: str, request_id: str, world: World) -> Answer:
-    """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed."""
-    case = open_case(query, pep, request_id, world)
+async def answer(query: Query, pep: str, request_id: str, world: World, voucher: str | None = None) -> Answer:
+    """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed.
+
+    `voucher`: `pep` again if its key lets it vouch for callers; else None.
+    """
+    case = open_case(query, pep, request_id, world, voucher)
     verdict = await judge(case, world)
     receipt = await record(case, verdict, world)
     if verdict.effect == "allow" and case.caller:
@@ -93,7 +97,7 @@ async def judge(case: Case, world: World) -> Verdict:
     """Take a case through identify, enrich, vet and decide; every way this can fail is a deny."""
     try:
         async with asyncio.timeout_at(case.deadline):
-            case.caller = await identify(case.query, world)
+            case.caller = await identify(case.query, world, case.voucher)
             case.facts = await enrich(case.caller, case.query, world)
             case.registry = world.tools.revision
             case.tool = await vet(case.query, world)
@@ -107,13 +111,14 @@ async def judge(case: Case, world: World) -> Verdict:
         return refused(Refused("fault"))
 
 
-def open_case(query: Query, pep: str, request_id: str, world: World) -> Case:
+def open_case(query: Query, pep: str, request_id: str, world: World, voucher: str | None = None) -> Case:
     """Start the clock of one call."""
     received_at = world.now()
     return Case(
         id=new_id("dec", received_at),
         query=query,
         pep=pep,
+        voucher=voucher,
         request_id=request_id,
         received_at=received_at,
         started=time.perf_counter(),  # the loop's own time may count whole milliseconds only

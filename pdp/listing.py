@@ -19,8 +19,8 @@ from .enrich import enrich
 from .errors import Refused, Rejected
 from .flow import Case, open_case
 from .identify import identify
-from .query import MAX_NAME, Credential, Query, ToolRef, check_credential
-from .record import without_credentials
+from .query import MAX_NAME, Assertion, Credential, Query, ToolRef, check_credential
+from .record import claimed, without_credentials
 from .times import rfc3339
 from .vet import Tool, vet_listed
 
@@ -79,7 +79,10 @@ class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListingRecord(Struct, frozen=True, omit_defaults=True):
-    """The body of a `tools.visible` record: who asked, and for each tool whether it was shown."""
+    """The body of a `tools.visible` record: who asked, and for each tool whether it was shown.
+
+    `asserted`: whom the adapter vouched for, without a token.
+    """
 
     id: str
     pep: str
@@ -91,6 +94,7 @@ class ListingRecord(Struct, frozen=True, omit_defaults=True):
     reasons: list[Reason]
     person: str | None = None
     agent: str | None = None
+    asserted: Assertion | None = None
 
 
 def listing_from(value: Any) -> Listing:
@@ -109,10 +113,13 @@ def listing_from(value: Any) -> Listing:
     return listing
 
 
-async def visible(listing: Listing, pep: str, request_id: str, world: World) -> Visible:
-    """Say which tools of a list the caller may call at all, and record it. Raises `Unrecorded`."""
+async def visible(listing: Listing, pep: str, request_id: str, world: World, voucher: str | None = None) -> Visible:
+    """Say which tools of a list the caller may call at all, and record it. Raises `Unrecorded`.
+
+    `voucher`: `pep` again if its key lets it vouch for callers; else None.
+    """
     query = Query(caller=listing.caller, tool=ToolRef(server=listing.server, name="*"))
-    case = open_case(query, pep, request_id, world)
+    case = open_case(query, pep, request_id, world, voucher)
     seen, reasons = await _judge(case, listing, world)
     names = [tool.name for tool in listing.tools]
     facts = case.facts.revision if case.facts else None
@@ -128,6 +135,7 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World) -> 
         reasons=reasons,
         person=case.caller.person if case.caller else None,
         agent=case.caller.agent if case.caller else None,
+        asserted=claimed(listing.caller),
     )
     deadline = asyncio.get_running_loop().time() + world.record_within
     receipt = await world.log.append(
@@ -154,7 +162,7 @@ async def _judge(case: Case, listing: Listing, world: World) -> tuple[set[str], 
 
 
 async def _seen(case: Case, listing: Listing, world: World) -> set[str]:
-    case.caller = await identify(case.query, world)
+    case.caller = await identify(case.query, world, case.voucher)
     case.registry = world.tools.revision
     calls = []
     for listed in listing.tools:

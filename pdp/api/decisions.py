@@ -101,7 +101,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
 
 async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:
     """Decide one query and return the encoded answer."""
-    given = await answer(query, pep.id, rid, desk.world)
+    given = await answer(query, pep.id, rid, desk.world, pep.voucher)
     desk.recent.remember(given.id, pep.id)
     desk.count(given)
     return msgspec.json.encode(given)
@@ -143,7 +143,7 @@ def router(desk: Desk) -> APIRouter:
         _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
         listing = listing_from(value)
         pep.must_serve(listing.server)
-        shown = await visible(listing, pep.id, request.scope["request_id"], desk.world)
+        shown = await visible(listing, pep.id, request.scope["request_id"], desk.world, pep.voucher)
         return _json(msgspec.json.encode(shown), "private, no-store")
 
     @routes.post(
