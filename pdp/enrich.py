@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from .answer import Risk
 from .errors import Refused
-from .identify import in_standing
 from .identity import rights, risk
-from .identity.patterns import covers, part_covers
+from .identity.patterns import part_covers
+from .identity.standing import covering, in_standing, shared_ceiling, shared_impact
 from .times import rfc3339
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PersonFacts(Struct, frozen=True):
 
 
 class AgentFacts(Struct, frozen=True):
-    """A registered, active agent. `ceiling`: the patterns of its ceiling that cover this tool."""
+    """The active agent at the wheel. `ceiling`: its patterns that cover this tool, if every agent's ceiling does."""
 
     id: str
     owners: list[str]
@@ -53,7 +53,7 @@ class AgentFacts(Struct, frozen=True):
 
 
 class DelegationFacts(Struct, frozen=True):
-    """The delegation in force from person to agent. `scope`: the patterns of its scope that cover this tool."""
+    """The delegation in force. `scope`: its patterns that cover this tool, `chain`: every agent, at the wheel first."""
 
     id: str
     scope: list[str]
@@ -83,16 +83,16 @@ async def enrich(caller: Caller, query: Query, world: World) -> Facts:
     """
     revision = world.people.revision  # before anything is read: facts may be newer than it says, never older
     person = await _principal(caller.person, "identity.person_unknown", world)
-    agent = await _principal(caller.agent, "identity.agent_unknown", world)
+    agents = await _agents(caller, world)
     now = world.now()
-    delegation = in_standing(person, agent, query.tool, now)
+    delegation = in_standing(person, agents, query.tool, now)
     first_use = not world.people.used_before(caller.person, caller.agent, query.tool.server, query.tool.name)
     return Facts(
-        risk=await _risk(caller, [p for p in (person, agent) if p], query, world, first_use=first_use),
+        risk=await _risk(caller, _everyone(person, agents), query, world, first_use=first_use),
         revision=revision,
         first_use=first_use,
         person=_person_facts(person, query.tool, rfc3339(now)) if person else None,
-        agent=_agent_facts(agent, query.tool, rfc3339(now)) if agent else None,
+        agent=_agent_facts(agents, query.tool, rfc3339(now)) if agents else None,
         delegation=_delegation_facts(delegation, caller, query.tool) if delegation else None,
     )
 
@@ -106,6 +106,17 @@ async def _principal(identifier: str | None, unknown: str, world: World) -> Prin
     return found
 
 
+async def _agents(caller: Caller, world: World) -> list[Principal]:
+    """Return everyone in the chain of agents, the one at the wheel first; one may be in it twice."""
+    found = [await _principal(identifier, "identity.agent_unknown", world) for identifier in caller.basis.chain]
+    return [agent for agent in found if agent is not None]
+
+
+def _everyone(person: Principal | None, agents: list[Principal]) -> list[Principal]:
+    """Return each once, so that nobody's signals are weighed twice."""
+    return list({found.registered.id: found for found in (person, *agents) if found}.values())
+
+
 def _person_facts(person: Principal, tool: ToolRef, now: str) -> PersonFacts:
     return PersonFacts(
         id=person.registered.id,
@@ -115,31 +126,27 @@ def _person_facts(person: Principal, tool: ToolRef, now: str) -> PersonFacts:
     )
 
 
-def _agent_facts(agent: Principal, tool: ToolRef, now: str) -> AgentFacts:
-    registered = agent.registered
-    if registered.owners is None or registered.max_impact is None or registered.ceiling is None:
+def _agent_facts(agents: list[Principal], tool: ToolRef, now: str) -> AgentFacts:
+    wheel = agents[0].registered
+    if wheel.owners is None or any(agent.registered.max_impact is None for agent in agents):
         raise Refused("facts.unavailable", "an agent without its agent record")
     return AgentFacts(
-        id=registered.id,
-        owners=registered.owners,
-        max_impact=registered.max_impact,
-        ceiling=_covering(registered.ceiling, tool),
-        entitlements=_entitlements(agent, tool, now),
+        id=wheel.id,
+        owners=wheel.owners,
+        max_impact=shared_impact(agents),
+        ceiling=shared_ceiling(agents, tool),
+        entitlements=_entitlements(agents[0], tool, now),
     )
 
 
 def _delegation_facts(delegation: Delegation, caller: Caller, tool: ToolRef) -> DelegationFacts:
     return DelegationFacts(
         id=delegation.id,
-        scope=_covering(delegation.scope, tool),
+        scope=covering(delegation.scope, tool),
         max_impact=delegation.max_impact,
         expires_at=delegation.expires_at,
         chain=list(caller.basis.chain),
     )
-
-
-def _covering(patterns: list[str], tool: ToolRef) -> list[str]:
-    return [pattern for pattern in patterns if covers(pattern, tool.server, tool.name)]
 
 
 def _entitlements(principal: Principal, tool: ToolRef, now: str) -> list[Entitlement]:
@@ -197,6 +204,7 @@ def _own_signs(caller: Caller, principals: list[Principal], now: datetime, *, fi
         "token.bearer_only": (caller.session.sender_constrained == "none", issued_at, "token"),
         "token.old": ((now - issued_at).total_seconds() > OLD_TOKEN_S, issued_at, "token"),
         "token.keys_stale": (caller.basis.keys_stale, now, "pdp"),
+        "caller.asserted": (caller.verified_by != "pdp", now, caller.verified_by),
         "agent.by_client_id": (caller.basis.agent_by == "client", issued_at, "token"),
         "agent.unowned": ([] in owners, now, "pdp"),
         "use.first": (first_use, now, "pdp"),

@@ -68,6 +68,9 @@ REFUSALS: dict[str, Meaning] = {
     "identity.delegation_missing": Meaning(
         "The person has not delegated to this agent", "The person delegates to the agent, or calls directly."
     ),
+    "identity.chain_broken": Meaning(
+        "An agent was handed the task by one that may not hand it on", "An operator registers it as a subagent."
+    ),
     "identity.session_revoked": Meaning("The session was revoked", "Sign in again."),
     "facts.unavailable": Meaning(
         "Facts about the caller could not be read", "Repeat later; an operator checks the store."

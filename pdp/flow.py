@@ -65,6 +65,7 @@ class Case:
     received_at: datetime
     deadline: float
     started: float
+    voucher: str | None = None
     caller: Caller | None = None
     facts: Facts | None = None
     tool: Tool | None = None
@@ -83,25 +84,28 @@ class Case:
         return self.caller, self.facts, self.tool
 
 
-async def answer(query: Query, pep: str, request_id: str, world: World) -> Answer:
-    """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed."""
-    case = open_case(query, pep, request_id, world)
+async def answer(query: Query, pep: str, request_id: str, world: World, voucher: str | None = None) -> Answer:
+    """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed.
+
+    `voucher`: `pep` again if its key lets it vouch for callers; else None.
+    """
+    case = open_case(query, pep, request_id, world, voucher)
     verdict = await judge(case, world)
     return await conclude(case, verdict, world)
 
 
 async def judge_together(
-    queries: Sequence[Query], pep: str, request_id: str, world: World
+    queries: Sequence[Query], pep: str, request_id: str, world: World, voucher: str | None = None
 ) -> list[tuple[Case, Verdict]]:
     """Judge a batch on one snapshot, side by side, in the order asked; each is then to be concluded.
 
     When a change came in between, all are judged once more. So all speak of one revision of people and tools, unless
-    changes come faster than that: then their revisions say so.
+    changes come faster than that: then their revisions say so. `voucher` as in `answer`.
     """
     for _ in range(2):
         judged: list[tuple[Case, Verdict]] = []
         for start in range(0, len(queries), AT_ONCE):
-            cases = [open_case(query, pep, request_id, world) for query in queries[start : start + AT_ONCE]]
+            cases = [open_case(query, pep, request_id, world, voucher) for query in queries[start : start + AT_ONCE]]
             verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
             judged += zip(cases, verdicts, strict=True)
         if one_snapshot([case for case, _ in judged]):
@@ -114,7 +118,7 @@ async def judge(case: Case, world: World) -> Verdict:
     try:
         async with defended(case.id, case.deadline):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
-            case.caller = await identify(case.query, world)
+            case.caller = await identify(case.query, world, case.voucher)
             case.facts = await enrich(case.caller, case.query, world)
             case.registry = world.tools.revision
             case.tool = await vet(case.query, world)
@@ -162,13 +166,14 @@ def one_snapshot(cases: Sequence[Case]) -> bool:
     return len(people) <= 1 and len(tools) <= 1
 
 
-def open_case(query: Query, pep: str, request_id: str, world: World) -> Case:
+def open_case(query: Query, pep: str, request_id: str, world: World, voucher: str | None = None) -> Case:
     """Start the clock of one call."""
     received_at = world.now()
     return Case(
         id=new_id("dec", received_at),
         query=query,
         pep=pep,
+        voucher=voucher,
         request_id=request_id,
         received_at=received_at,
         started=time.perf_counter(),  # the loop's own time may count whole milliseconds only

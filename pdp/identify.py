@@ -9,16 +9,18 @@ from msgspec import Struct, field
 
 from .errors import Refused
 from .identity.claims import VerifiedToken
-from .identity.patterns import covers
 from .identity.rights import Delegation, Principal
-from .times import rfc3339
+from .identity.standing import in_standing
 
 if TYPE_CHECKING:
     from .flow import World
     from .identity.tokens import Proof
-    from .query import Query, ToolRef
+    from .query import Assertion, Query, ToolRef
 
 Mode = Literal["user_direct", "user_delegated", "autonomous"]
+AgentBy = Literal["", "act", "client", "subject", "assertion"]
+
+UNKNOWN_AGE_S = 10 * 365 * 86_400  # of a sign-in that nobody verified: it must never pass for a fresh one
 
 
 class Client(Struct, frozen=True):
@@ -47,11 +49,12 @@ class Token(Struct, frozen=True):
 class Basis(Struct, frozen=True):
     """How the caller was proved: weighed as risk in `enrich`, never shown to policy.
 
-    `agent_by` says which part of the token named the agent: `act`, `client` or `subject`; empty without an agent.
+    `agent_by` says what named the agent: a part of the token or an adapter's assertion; empty without an agent.
+    `chain`: the ids of all agents behind the call, the one at the wheel first, the one the person delegated to last.
     """
 
     issued_at: datetime
-    agent_by: Literal["", "act", "client", "subject"]
+    agent_by: AgentBy
     auth_time_known: bool
     keys_stale: bool
     chain: tuple[str, ...]
@@ -72,60 +75,60 @@ class Caller(Struct, frozen=True, omit_defaults=True):
 
 
 class Parties(Struct, frozen=True):
-    """Who is behind a token, and which part of it named the agent."""
+    """Who is behind a call: a person, agents (the one at the wheel first) or both, and what named the agents."""
 
     person: Principal | None
-    agent: Principal | None
-    agent_by: Literal["", "act", "client", "subject"]
+    agents: tuple[Principal, ...]
+    agent_by: AgentBy
 
 
-async def identify(query: Query, world: World) -> Caller:
-    """Verify who asks, and that they may act at all. Raises `Refused` with an `identity.*` or `facts.*` code."""
+async def identify(query: Query, world: World, voucher: str | None = None) -> Caller:
+    """Verify who asks, and that they may act at all. Raises `Refused` with an `identity.*` or `facts.*` code.
+
+    `voucher`: the id of the adapter that asks, if its key lets it vouch for callers itself; else None.
+    """
     if query.caller.access_token is None:
-        raise Refused("identity.assertion_refused" if query.caller.asserted else "identity.token_missing")
+        if query.caller.asserted is None:
+            raise Refused("identity.token_missing")
+        return await _vouched(query.caller.asserted, voucher, query.tool, world)
     server = await world.people.server(query.tool.server)
     proof = await world.tokens.verify(query.caller.access_token, server.audiences)
     parties = await _parties(proof.token, world)
-    delegation = in_standing(parties.person, parties.agent, query.tool, world.now())
+    delegation = in_standing(parties.person, parties.agents, query.tool, world.now())
     session = await world.people.session(proof.token.issuer, proof.token.session)
     if session.revoked:
         raise Refused("identity.session_revoked")
     return _caller(proof, parties, delegation, world.now())
 
 
-def in_standing(person: Principal | None, agent: Principal | None, tool: ToolRef, now: datetime) -> Delegation | None:
-    """Return the delegation in force when an agent acts for a person, None when there is only one of them.
-
-    Raises `Refused` when the person or the agent is not active, or the person has delegated nothing to the agent.
-    """
-    if person is not None and person.registered.status != "active":
-        raise Refused("identity.person_inactive", person.registered.status)
-    if agent is not None and agent.registered.status != "active":
-        raise Refused("identity.agent_inactive", agent.registered.status)
-    if person is None or agent is None:
-        return None
-    live = [d for d in person.delegations if _in_force(d, agent.registered.id, rfc3339(now))]
-    if not live:
-        raise Refused("identity.delegation_missing")
-    return max(live, key=lambda d: (_reaches(d, tool), d.expires_at, d.id))  # feeds may have one each
+async def _vouched(asserted: Assertion, voucher: str | None, tool: ToolRef, world: World) -> Caller:
+    """Take an adapter's word for who calls: the one way around the token, and only for a key that says so."""
+    if voucher is None:
+        raise Refused("identity.assertion_refused")
+    if asserted.person is None and asserted.agent is None:
+        raise Refused("identity.person_unknown", "the assertion names nobody")
+    person = _person(await world.people.get(asserted.person)) if asserted.person is not None else None
+    agents = (_agent(await world.people.get(asserted.agent)),) if asserted.agent is not None else ()
+    parties = Parties(person=person, agents=agents, agent_by="assertion" if agents else "")
+    return _asserted(voucher, parties, in_standing(person, agents, tool, world.now()), world.now())
 
 
 async def _parties(token: VerifiedToken, world: World) -> Parties:
     """Tell person and agent apart, or refuse: whoever could be taken for another is not let in."""
     subject = await world.people.named(token.issuer, token.subject)
     client = await world.people.named(token.issuer, token.client) if token.client else None
-    actor = await world.people.named(token.issuer, token.actors[0]) if token.actors else None
+    if client is not None and client.registered.kind == "person":
+        raise Refused("identity.ambiguous", "the client is registered as a person")
     if token.actors:
-        return Parties(person=_person(subject), agent=_actor(actor, client), agent_by="act")
+        actors = [await world.people.named(token.issuer, actor) for actor in token.actors]
+        return Parties(person=_person(subject), agents=_actors(actors, client), agent_by="act")
     if subject is not None and subject.registered.kind == "agent":
-        return Parties(person=None, agent=_autonomous(subject, client, token), agent_by="subject")
+        return Parties(person=None, agents=(_autonomous(subject, client),), agent_by="subject")
     if subject is None and token.subject == token.client:
         raise Refused("identity.agent_unknown", "a client acts for itself that is not registered as an agent")
     if client is not None and client.registered.kind == "agent":
-        return Parties(person=_person(subject), agent=client, agent_by="client")
-    if client is not None and client.registered.kind == "person":
-        raise Refused("identity.ambiguous", "the client is registered as a person")
-    return Parties(person=_person(subject), agent=None, agent_by="")
+        return Parties(person=_person(subject), agents=(client,), agent_by="client")
+    return Parties(person=_person(subject), agents=(), agent_by="")
 
 
 def _person(subject: Principal | None) -> Principal:
@@ -136,38 +139,36 @@ def _person(subject: Principal | None) -> Principal:
     return subject
 
 
-def _actor(actor: Principal | None, client: Principal | None) -> Principal:
-    if actor is None:
-        raise Refused("identity.agent_unknown", "the actor is not registered")
-    if actor.registered.kind != "agent":
-        raise Refused("identity.ambiguous", f"the actor is registered as {actor.registered.kind}")
-    if client is not None and client.registered.kind == "agent" and client != actor:
+def _actors(actors: list[Principal | None], client: Principal | None) -> tuple[Principal, ...]:
+    """Return the chain of agents, the one at the wheel first; it, and no other of them, may be the client too."""
+    agents = tuple(_agent(actor) for actor in actors)
+    if client is not None and client.registered.kind == "agent" and client != agents[0]:
         raise Refused("identity.ambiguous", "the actor and the client are two different agents")
+    return agents
+
+
+def _agent(actor: Principal | None) -> Principal:
+    if actor is None:
+        raise Refused("identity.agent_unknown", "an actor is not registered")
+    if actor.registered.kind != "agent":
+        raise Refused("identity.ambiguous", f"an actor is registered as {actor.registered.kind}")
     return actor
 
 
-def _autonomous(subject: Principal, client: Principal | None, token: VerifiedToken) -> Principal:
+def _autonomous(subject: Principal, client: Principal | None) -> Principal:
     """Only a token that the agent's own client obtained makes the agent itself speak.
 
     At many issuers people can choose their subject; one who calls themselves like an agent must not become it.
     """
-    if token.client and client != subject:
+    if client != subject:
         raise Refused("identity.ambiguous", "the subject is an agent, but the client is not an alias of that agent")
     return subject
-
-
-def _in_force(delegation: Delegation, agent: str, now: str) -> bool:
-    return delegation.agent == agent and delegation.revoked_at is None and delegation.expires_at > now
-
-
-def _reaches(delegation: Delegation, tool: ToolRef) -> bool:
-    return any(covers(pattern, tool.server, tool.name) for pattern in delegation.scope)
 
 
 def _mode(parties: Parties) -> Mode:
     if parties.person is None:
         return "autonomous"
-    return "user_direct" if parties.agent is None else "user_delegated"
+    return "user_delegated" if parties.agents else "user_direct"
 
 
 def _caller(proof: Proof, parties: Parties, delegation: Delegation | None, now: datetime) -> Caller:
@@ -193,9 +194,34 @@ def _caller(proof: Proof, parties: Parties, delegation: Delegation | None, now: 
             agent_by=parties.agent_by,
             auth_time_known=token.auth_time is not None,
             keys_stale=proof.keys_stale,
-            chain=token.actors,
+            chain=_chain(parties),
         ),
         person=parties.person.registered.id if parties.person else None,
-        agent=parties.agent.registered.id if parties.agent else None,
+        agent=parties.agents[0].registered.id if parties.agents else None,
         delegation=delegation.id if delegation else None,
     )
+
+
+def _asserted(voucher: str, parties: Parties, delegation: Delegation | None, now: datetime) -> Caller:
+    """Say that nothing was verified: no client, no session, no issuer and no scope that a rule could rely on."""
+    return Caller(
+        verified_by=f"pep:{voucher}",
+        mode=_mode(parties),
+        client=Client(id=""),
+        session=Session(id="", age_s=UNKNOWN_AGE_S),
+        token=Token(issuer="", scopes=[]),
+        basis=Basis(
+            issued_at=now,
+            agent_by=parties.agent_by,
+            auth_time_known=False,
+            keys_stale=False,
+            chain=_chain(parties),
+        ),
+        person=parties.person.registered.id if parties.person else None,
+        agent=parties.agents[0].registered.id if parties.agents else None,
+        delegation=delegation.id if delegation else None,
+    )
+
+
+def _chain(parties: Parties) -> tuple[str, ...]:
+    return tuple(agent.registered.id for agent in parties.agents)

@@ -18,8 +18,8 @@ from .enrich import enrich
 from .errors import Refused, Rejected
 from .flow import Case, defended, open_case, sealed
 from .identify import identify
-from .query import MAX_NAME, Credential, Query, ToolRef, check_credential
-from .record import without_credentials
+from .query import MAX_NAME, Assertion, Credential, Query, ToolRef, check_credential
+from .record import claimed, without_credentials
 from .times import rfc3339
 from .vet import Tool, vet_listed
 
@@ -85,7 +85,10 @@ class _View(Struct, frozen=True):
 
 
 class ListingRecord(Struct, frozen=True, omit_defaults=True):
-    """The body of a `tools.visible` record: who asked, and for each tool whether it was shown."""
+    """The body of a `tools.visible` record: who asked, and for each tool whether it was shown.
+
+    `asserted`: whom the adapter vouched for, without a token.
+    """
 
     id: str
     pep: str
@@ -97,6 +100,7 @@ class ListingRecord(Struct, frozen=True, omit_defaults=True):
     reasons: list[Reason]
     person: str | None = None
     agent: str | None = None
+    asserted: Assertion | None = None
 
 
 def listing_from(value: Any) -> Listing:
@@ -115,10 +119,13 @@ def listing_from(value: Any) -> Listing:
     return listing
 
 
-async def visible(listing: Listing, pep: str, request_id: str, world: World) -> Visible:
-    """Say which tools of a list the caller may call at all, and record it. Raises `Unrecorded`."""
+async def visible(listing: Listing, pep: str, request_id: str, world: World, voucher: str | None = None) -> Visible:
+    """Say which tools of a list the caller may call at all, and record it. Raises `Unrecorded`.
+
+    `voucher`: `pep` again if its key lets it vouch for callers; else None.
+    """
     query = Query(caller=listing.caller, tool=ToolRef(server=listing.server, name="*"))
-    case = open_case(query, pep, request_id, world)
+    case = open_case(query, pep, request_id, world, voucher)
     view = await _judge(case, listing, world)
     body = _record(case, listing, view)
     receipt = await sealed(case, _write(body, listing.caller, world))
@@ -142,7 +149,7 @@ async def _judge(case: Case, listing: Listing, world: World) -> _View:
 
 async def _view(case: Case, listing: Listing, world: World) -> _View:
     case.identity = world.people.revision
-    case.caller = await identify(case.query, world)
+    case.caller = await identify(case.query, world, case.voucher)
     case.registry = world.tools.revision
     calls = []
     for listed in listing.tools:
@@ -172,6 +179,7 @@ def _record(case: Case, listing: Listing, view: _View) -> ListingRecord:
         reasons=view.reasons,
         person=caller.person if caller else None,
         agent=caller.agent if caller else None,
+        asserted=claimed(listing.caller),
     )
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from .answer import Decision, Reason, Receipt, Revisions, Risk
 from .audit.mask import Masked, Spoken, without
-from .query import MAX_NAME, Credential, ToolRef, action_digest
+from .query import MAX_NAME, Assertion, Credential, ToolRef, action_digest
 from .times import rfc3339
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True):
     """The body of a `decision` record (contracts, section 7); parts the call did not reach are absent.
 
     `input` is what the policy was asked, masked; for a call refused before that, its arguments and context.
+    `asserted`: whom the adapter vouched for without a token, whether or not it was believed.
     `masked` points to what was masked in `input`: as far as rules looked there, the decision cannot be replayed.
     """
 
@@ -56,6 +57,7 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True):
     input: PolicyInput | dict[str, Any]
     caller: CallerIds | None = None
     token_sha256: str | None = None
+    asserted: Assertion | None = None
     action_digest: str | None = None
     risk: Risk | None = None
     duties: list[dict[str, Any]] = field(default_factory=list)
@@ -93,6 +95,7 @@ def decision_record(case: Case, verdict: Verdict, world: World, latency_us: int)
         input=_input(case, masked),
         caller=_caller_ids(case),
         token_sha256=_token_digest(case.query.caller.access_token),
+        asserted=claimed(case.query.caller),
         action_digest=_action(case, masked, world),
         risk=case.facts.risk if case.facts else None,
         duties=verdict.duties,
@@ -156,6 +159,14 @@ def without_credentials(body: Struct, credential: Credential) -> msgspec.Raw:
         if secret and len(secret) >= SHORTEST_TOKEN and msgspec.json.encode(secret)[1:-1] in line:
             line = msgspec.json.encode(without(msgspec.json.decode(line), secret))
     return msgspec.Raw(line)
+
+
+def claimed(credential: Credential) -> Assertion | None:
+    """Return whom an adapter claims to speak for, cut to the length of a name."""
+    said = credential.asserted
+    if said is None:
+        return None
+    return Assertion(said.person and said.person[:MAX_NAME], said.agent and said.agent[:MAX_NAME])
 
 
 def _token_digest(token: str | None) -> str | None:

@@ -195,6 +195,18 @@ PROMISES = {
         "Person and agent are told apart or the call is refused.",
         "identity.md, section 1.2",
     ),
+    "identify.chain": Promise(
+        "Every link of a chain of agents is registered, and the chain may do what all of it may.",
+        "issue 4, build 2",
+    ),
+    "identify.asserted": Promise(
+        "An adapter's word counts only with the unsafe right, brings no scope, and is marked in every record.",
+        "issue 4, build 2",
+    ),
+    "legs": Promise(
+        "Five legs carry a call; without any one of them it is denied with that leg's code.",
+        "architecture, section 2",
+    ),
     "identify.standing": Promise(
         "Lost standing, delegation or session refuses the next call.",
         "architecture, section 2",

@@ -23,7 +23,7 @@ from pdp.store.keys import add_key
 from pdp.store.sql import open_store, transaction
 from pdp.times import Clock
 from tests.conftest import FakeClock
-from tests.flow.people import FEED
+from tests.flow.people import FEED, LATER
 from tests.idp import ISSUER, Idp, make_signer
 
 
@@ -120,14 +120,20 @@ def publish(idp: Idp, directory: Path) -> Path:
 
 
 async def add_pep(
-    settings: Settings, clock: Clock, servers: tuple[str, ...] = ("payments",), scopes: list[str] | None = None
+    settings: Settings,
+    clock: Clock,
+    servers: tuple[str, ...] = ("payments",),
+    scopes: list[str] | None = None,
+    *,
+    unsafe_assert_identity: bool = False,
 ) -> str:
     """Store a new adapter key and return it."""
     identifier, key, digest = new_key(clock())
     store = await open_store(settings.store_url)
     async with transaction(store) as connection:
         row = {"id": identifier, "secret_digest": digest, "servers": list(servers), "scopes": scopes or ["decide"]}
-        await add_key(connection, {**row, "expires_at": "2027-01-01T00:00:00Z", "note": "test"}, clock())
+        rest = {"unsafe_assert_identity": int(unsafe_assert_identity), "expires_at": LATER, "note": "test"}
+        await add_key(connection, {**row, **rest}, clock())
     await store.dispose()
     return key
 

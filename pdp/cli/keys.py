@@ -34,11 +34,20 @@ def keys() -> None:
 @click.option("--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, 366))
 @click.option("--note", default="", help="Whom it is for.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write the key to this new file (0600), not to the screen."
+    "--unsafe-assert-identity",
+    is_flag=True,
+    help="Let its holder say who calls, without their tokens: it can be anybody on its servers.",
 )
+@click.option("--out", type=click.Path(path_type=Path), help="Write it to this new file (0600), not to the screen.")
 @click.option("--json", "as_json", is_flag=True)
 def create(
-    servers: tuple[str, ...], scopes: tuple[str, ...], days: int, note: str, out: Path | None, as_json: bool
+    servers: tuple[str, ...],
+    scopes: tuple[str, ...],
+    days: int,
+    note: str,
+    unsafe_assert_identity: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Make a key. It is shown once; only a digest of it is kept."""
     now = system_clock()
@@ -48,11 +57,14 @@ def create(
         "secret_digest": digest,
         "servers": sorted(servers),
         "scopes": sorted(scopes),
+        "unsafe_assert_identity": int(unsafe_assert_identity),
         "expires_at": rfc3339(now + timedelta(days=days)),
         "note": note,
     }
     with _handed_over(key, out):
         asyncio.run(in_office(lambda office: _create(office, row)))
+    if unsafe_assert_identity:
+        click.echo(f"pdp: warning: whoever holds {identifier} can be anybody on its servers.", err=True)
     shown = {k: v for k, v in row.items() if k != "secret_digest"} | ({"file": str(out)} if out else {"key": key})
     click.echo(json.dumps(shown) if as_json else "\n".join(f"{name:10} {value}" for name, value in shown.items()))
 
@@ -67,7 +79,10 @@ def show(as_json: bool) -> None:
         return
     for row in rows:
         state = f"revoked {row['revoked_at']}" if row["revoked_at"] else f"until {row['expires_at']}"
-        click.echo(f"{row['id']}  {state}  {','.join(row['scopes'])}  {','.join(row['servers'])}  {row['note']}")
+        unsafe = "  unsafe_assert_identity" if row["unsafe_assert_identity"] else ""
+        click.echo(
+            f"{row['id']}  {state}  {','.join(row['scopes'])}  {','.join(row['servers'])}{unsafe}  {row['note']}"
+        )
 
 
 @keys.command()
@@ -100,7 +115,7 @@ def _handed_over(key: str, out: Path | None) -> Iterator[None]:
 async def _create(office: Office, row: Row) -> None:
     async with transaction(office.store) as connection:
         await add_key(connection, row, office.now())
-        body = {name: row[name] for name in ("id", "servers", "scopes", "expires_at")}
+        body = {name: row[name] for name in ("id", "servers", "scopes", "unsafe_assert_identity", "expires_at")}
         await office.put_on_record("key.created", body)
 
 

@@ -85,6 +85,19 @@ class PersonLine(Struct, frozen=True, forbid_unknown_fields=True):
     entitlements: list[EntitlementLine] = field(default_factory=list)
 
 
+class SubagentLine(Struct, frozen=True, forbid_unknown_fields=True):
+    """An agent that this one may hand tasks to, and for which tools."""
+
+    agent: Id
+    scope: list[str]
+    expires_at: Time | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse patterns that are not."""
+        for pattern in self.scope:
+            read_pattern(pattern)
+
+
 class AgentLine(Struct, frozen=True, forbid_unknown_fields=True):
     """An agent: who answers for it, and the most it may ever do, whoever it acts for."""
 
@@ -98,11 +111,14 @@ class AgentLine(Struct, frozen=True, forbid_unknown_fields=True):
     groups: list[Id | Until] = field(default_factory=list)
     roles: list[Id | Until] = field(default_factory=list)
     entitlements: list[EntitlementLine] = field(default_factory=list)
+    subagents: list[SubagentLine] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Refuse patterns that are not."""
+        """Refuse patterns that are not, and an agent that would hand tasks to itself."""
         for pattern in self.ceiling:
             read_pattern(pattern)
+        if any(link.agent == self.id for link in self.subagents):
+            raise ValueError("an agent is not its own subagent")
 
 
 class GroupLine(Struct, frozen=True, forbid_unknown_fields=True):

@@ -43,6 +43,11 @@ class Pep(Struct, frozen=True):
     expires_at: str
     unsafe_assert_identity: bool = False
 
+    @property
+    def voucher(self) -> str | None:
+        """Return the id if this adapter may vouch for callers without their tokens, else None."""
+        return self.id if self.unsafe_assert_identity else None
+
     def must(self, right: Right) -> None:
         """Raise `Rejected` 403 without the scope `right`."""
         if right not in self.scopes:
@@ -99,7 +104,15 @@ class Peps:
             if revision == self._revision:
                 return
             rows = await all_keys(connection)
-        self._peps = MappingProxyType({pep.id: pep for pep in map(_pep, rows) if pep})
+        peps = {pep.id: pep for pep in map(_pep, rows) if pep}
+        for identifier in sorted(peps.keys() - self._peps.keys()):  # at the start, and when one is made
+            if peps[identifier].voucher:
+                logger.warning(
+                    "the adapter key %s may vouch for callers without their tokens (unsafe_assert_identity): "
+                    "whoever holds it can be anybody on its servers",
+                    identifier,
+                )
+        self._peps = MappingProxyType(peps)
         self._revision = revision
 
 

@@ -80,6 +80,14 @@ class Delegation(Struct, frozen=True):
     revoked_at: str | None
 
 
+class AgentLink(Struct, frozen=True):
+    """An agent that may be handed what this agent was asked to do, as far as `scope` goes."""
+
+    child: str
+    scope: list[ToolPattern]
+    expires_at: Moment
+
+
 class Signal(Struct, frozen=True):
     """Stored evidence for risk. `weight` is a probability per mille; a half-life of 0 does not decay."""
 
@@ -100,6 +108,7 @@ class Stored(Struct, frozen=True):
     grants: list[Grant]
     delegations: list[Delegation]
     signals: list[Signal]
+    links: list[AgentLink] = []
 
 
 class Held(Struct, frozen=True):
@@ -127,6 +136,7 @@ class Principal(Struct, frozen=True):
     rights: tuple[Right, ...]
     delegations: tuple[Delegation, ...]
     signals: tuple[Signal, ...]
+    subagents: tuple[AgentLink, ...]
     depends: frozenset[str]
 
 
@@ -141,6 +151,7 @@ def assemble(stored: Stored) -> Principal:
         rights=tuple(_right(grant, groups, roles) for grant in sorted(stored.grants, key=lambda grant: grant.id)),
         delegations=tuple(stored.delegations),
         signals=tuple(stored.signals),
+        subagents=tuple(stored.links),
         depends=frozenset([*(f"group:{group}" for group in groups), *(f"role:{role}" for role in roles)]),
     )
 

@@ -45,6 +45,7 @@ DEFAULTS = Weights(
         "token.bearer_only": (0.05, 0),
         "token.old": (0.1, 0),
         "token.keys_stale": (0.1, 0),
+        "caller.asserted": (0.2, 0),
         "agent.by_client_id": (0.1, 0),
         "agent.unowned": (0.3, 0),
         "use.first": (0.15, 0),

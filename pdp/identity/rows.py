@@ -11,7 +11,7 @@ from ..errors import Fault
 from ..query import canonical
 from ..store.tables import NEVER
 from ..times import rfc3339
-from .feed import AgentLine, EntitlementLine, Feed, Id, PersonLine, Until
+from .feed import AgentLine, EntitlementLine, Feed, Id, PersonLine, SubagentLine, Until
 from .patterns import read_pattern
 
 FIRST_YEAR = 1970  # a year of fewer than four digits would not compare as text
@@ -25,6 +25,7 @@ def wanted_rows(feed: Feed) -> Rows:
     rows: Rows = {
         "principals": [_principal(line) for line in _principals(feed)],
         "agents": [_agent(line) for line in feed.agents],
+        "agent_links": [_link(line.id, link) for line in feed.agents for link in line.subagents],
         "aliases": [_alias(line.id, alias) for line in _principals(feed) for alias in line.aliases],
         "groups": [_named(line) for line in feed.groups],
         "roles": [_named(line) for line in feed.roles],
@@ -49,6 +50,15 @@ def _principal(line: PersonLine | AgentLine) -> Row:
 
 def _agent(line: AgentLine) -> Row:
     return {"id": line.id, "owners": line.owners, "max_impact": line.max_impact, "ceiling": line.ceiling}
+
+
+def _link(parent: str, link: SubagentLine) -> Row:
+    return {
+        "parent": parent,
+        "child": link.agent,
+        "max_scope": link.scope,
+        "expires_at": _time(link.expires_at),
+    }
 
 
 def _alias(principal: str, alias: Any) -> Row:

@@ -42,6 +42,13 @@ SHAPES = {  # parents before children
         Shape(tables.principals, ("id",), "id", "principal", lambda row: ("principal", row["id"])),
         Shape(tables.agents, ("id",), "id", "principal", lambda row: ("principal", row["id"])),
         Shape(
+            tables.agent_links,
+            ("parent", "child"),
+            "parent",
+            "principal",
+            lambda row: ("principal", row["parent"]),  # links are read with the agent they begin at
+        ),
+        Shape(
             tables.aliases,
             ("issuer", "subject"),
             "principal",
@@ -131,9 +138,10 @@ async def unknown_names(connection: AsyncConnection, wanted: Mapping[str, list[R
 
     people = {row["person"] for row in wanted["delegations"]}
     people |= {owner for row in wanted["agents"] for owner in row["owners"]}
+    bots = {row["agent"] for row in wanted["delegations"]} | {row["child"] for row in wanted["agent_links"]}
     return {
         "people": await unknown(tables.principals, people, "person"),
-        "agents": await unknown(tables.principals, {row["agent"] for row in wanted["delegations"]}, "agent"),
+        "agents": await unknown(tables.principals, bots, "agent"),
         "groups": await unknown(tables.groups, {row["group_id"] for row in wanted["memberships"]}),
         "roles": await unknown(tables.roles, {row["role"] for row in wanted["role_assignments"]}),
     }

@@ -12,9 +12,21 @@ from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import Fault
-from ..identity.rights import Assignment, Delegation, Grant, Membership, Principal, Registered, Signal, Stored, assemble
+from ..identity.rights import (
+    AgentLink,
+    Assignment,
+    Delegation,
+    Grant,
+    Membership,
+    Principal,
+    Registered,
+    Signal,
+    Stored,
+    assemble,
+)
 from .sql import Store, reading
 from .tables import (
+    agent_links,
     agents,
     aliases,
     delegations,
@@ -89,7 +101,7 @@ async def _stored(connection: AsyncConnection, registered: Registered) -> Stored
     groups = [("group", group) for group in {edge.group_id for edge in edges}]
     assigned = await _read(connection, _assignments([member, *groups]), Assignment)
     roles = [("role", role) for role in {assignment.role for assignment in assigned}]
-    person = registered.kind == "person"
+    person, agent = registered.kind == "person", registered.kind == "agent"
     return Stored(
         registered=registered,
         memberships=edges,
@@ -97,6 +109,7 @@ async def _stored(connection: AsyncConnection, registered: Registered) -> Stored
         grants=await _read(connection, _grants([member, *groups, *roles]), Grant),
         delegations=await _read(connection, _delegations(registered.id), Delegation) if person else [],
         signals=await _read(connection, _signals(registered.kind, registered.id), Signal),
+        links=await _read(connection, _links(registered.id), AgentLink) if agent else [],
     )
 
 
@@ -146,6 +159,11 @@ def _held_by(table: Any, holders: list[tuple[str, str]]) -> Any:
 def _delegations(person: str) -> Select[Any]:
     columns = delegations.c["id", "agent", "scope", "max_impact", "expires_at", "revoked_at"]
     return select(*columns).where(delegations.c.person == person)
+
+
+def _links(parent: str) -> Select[Any]:
+    table = agent_links.c
+    return select(table.child, table.max_scope.label("scope"), table.expires_at).where(table.parent == parent)
 
 
 def _signals(kind: str, entity: str) -> Select[Any]:

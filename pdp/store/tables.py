@@ -51,7 +51,8 @@ agent_links = Table(
     "agent_links", metadata,
     Column("parent", ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True),
     Column("child", ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True),
-    Column("max_scope", JSON, nullable=False), _source(),
+    Column("max_scope", JSON, nullable=False),  # [tool pattern]
+    _expiry(), _source(),
 )
 
 groups = Table("groups", metadata, _key(), Column("display", String, nullable=False, default=""), _source())

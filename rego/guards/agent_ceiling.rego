@@ -1,8 +1,8 @@
 # METADATA
 # title: The agent may be used for this tool at all
 # description: |
-#   Every agent has a ceiling: the tools it may ever call, whoever it acts for. It covers this tool. A person who calls
-#   without an agent has none.
+#   Every agent has a ceiling: the tools it may ever call, whoever it acts for. It covers this tool, and so does that of
+#   every agent that handed the task on. A person who calls without an agent has none.
 # custom:
 #   remedy: The agent's owner widens its ceiling, or another agent makes the call.
 #   owner: identity

@@ -1,10 +1,10 @@
 # METADATA
 # title: The person has let this agent call this tool
 # description: |
-#   An agent that acts for a person has a delegation from that person, not expired, whose scope covers this tool. Whoever
-#   acts for themselves needs none.
+#   An agent that acts for a person has a delegation from that person, not expired, whose scope covers this tool; behind
+#   a chain of agents every link of it covers the tool too. Whoever acts for themselves needs none.
 # custom:
-#   remedy: The person extends or renews the delegation to the agent, or makes the call themselves.
+#   remedy: The person extends the delegation, an operator the links between the agents, or the person makes the call.
 #   owner: identity
 #   severity: high
 #   stage: caller

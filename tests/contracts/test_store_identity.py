@@ -178,6 +178,25 @@ async def test_a_changed_constraint_replaces_the_right_it_narrows(store: Store) 
     assert values == [50]
 
 
+async def test_a_subagent_belongs_to_the_agent_that_lists_it_and_the_change_log_says_so(store: Store) -> None:
+    child = {"id": "mailer", "owners": [], "max_impact": "read", "ceiling": []}
+    link = {"agent": "mailer", "scope": ["mail/*"], "expires_at": "2027-01-01T00:00:00Z"}
+    parent = {**FEED["agents"][0], "subagents": [link]}
+    await bring(store, agents=[parent, child])
+    links = (await principal(store, "helpdesk-bot")).subagents
+    assert [(found.child, found.scope, found.expires_at) for found in links] == [
+        ("mailer", ["mail/*"], "2027-01-01T00:00:00Z")
+    ]
+    assert (await principal(store, "mailer")).subagents == ()
+    async with reading(store) as connection:
+        before = await latest(connection, "identity")
+    assert await bring(store, agents=[FEED["agents"][0], child]) == ["removed agent_links helpdesk-bot mailer"]
+    async with reading(store) as connection:
+        changed = [(change.kind, change.key) for change in await since(connection, "identity", before)]
+    assert changed == [("principal", "helpdesk-bot")]
+    assert (await principal(store, "helpdesk-bot")).subagents == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -186,6 +205,7 @@ async def test_a_changed_constraint_replaces_the_right_it_narrows(store: Store) 
         ({"delegations": [{**FEED["delegations"][0], "person": "carol"}]}, "people that nobody has registered: carol"),
         ({"delegations": [{**FEED["delegations"][0], "agent": "bob"}]}, "agents that nobody has registered: bob"),
         ({"agents": [{**FEED["agents"][0], "owners": ["carol"]}]}, "people that nobody has registered"),
+        ({"agents": [{**FEED["agents"][0], "subagents": [{"agent": "bob", "scope": []}]}]}, "agents that nobody has"),
         ({"groups": [{"id": "staff", "members_of": ["support"]}, FEED["groups"][0]]}, "circle: staff, support"),
         ({"groups": [{"id": "staff", "members_of": ["staff"]}, FEED["groups"][0]]}, "circle: staff"),
         ({"people": [*FEED["people"], {"id": "bob"}]}, "twice: bob"),

@@ -71,11 +71,11 @@ async def test_a_direct_caller_has_neither_agent_nor_delegation(part: Part) -> N
 
 
 async def test_an_agent_for_a_person_brings_its_ceiling_and_the_delegation(part: Part) -> None:
-    found = await facts(part, act={"sub": "client-7", "act": {"sub": "outer"}})
+    found = await facts(part, **DELEGATED)
     assert msgspec.to_builtins(found.agent)["ceiling"] == ["payments/*"]
     assert msgspec.to_builtins(found.agent)["owners"] == ["alice"]
     shown = msgspec.to_builtins(found.delegation)
-    assert (shown["scope"], shown["max_impact"], shown["chain"]) == (["payments/*"], "write", ["client-7", "outer"])
+    assert (shown["scope"], shown["max_impact"], shown["chain"]) == (["payments/*"], "write", ["bot"])
 
 
 async def test_an_autonomous_agent_has_its_own_rights_and_no_person(part: Part) -> None:

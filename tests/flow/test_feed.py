@@ -34,6 +34,11 @@ def entitlement(**changes: Any) -> dict[str, Any]:
     return {"roles": [{"id": "r", "entitlements": [{"permission": "call", "tool": "a/b", **changes}]}]}
 
 
+def subagent(**changes: Any) -> dict[str, Any]:
+    line = {"id": "a", "owners": [], "max_impact": "read", "ceiling": []}
+    return {"agents": [{**line, "subagents": [{"agent": "b", **changes}]}]}
+
+
 def constraint(**changes: Any) -> dict[str, Any]:
     return entitlement(constraints=[{"pointer": "/amount", "op": "le", "value": 1, **changes}])
 
@@ -72,6 +77,9 @@ def test_the_same_feed_always_wants_the_same_rows() -> None:
         ({"agents": [{"id": "a", "owners": [], "max_impact": "write"}]}, r"ceiling"),
         ({"agents": [{"id": "a", "owners": [], "max_impact": "all", "ceiling": []}]}, r"max_impact"),
         ({"agents": [{"id": "a", "owners": [], "max_impact": "read", "ceiling": ["*"]}]}, r"agents\[0\]"),
+        (subagent(scope=["*"]), r"subagents\[0\]"),
+        (subagent(agent="a", scope=[]), r"agents\[0\]"),
+        (subagent(max_impact="read", scope=[]), r"subagents\[0\]"),
         ({"servers": [{"id": "a/b", "audiences": {}}]}, r"servers\[0\].id"),
         ({"servers": [{"id": "a", "audiences": {"i": "aud"}}]}, r"audiences"),
         (entitlement(tool="payments"), r"entitlements\[0\]"),

@@ -159,6 +159,7 @@ def upgrade() -> None:
         sa.Column("parent", sa.String(), nullable=False),
         sa.Column("child", sa.String(), nullable=False),
         sa.Column("max_scope", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["child"], ["principals.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["parent"], ["principals.id"], ondelete="CASCADE"),
