@@ -64,6 +64,10 @@ REFUSALS: dict[str, Meaning] = {
     "identity.person_unknown": Meaning("The person is not known here", "An operator imports the person."),
     "identity.person_inactive": Meaning("The person is not active", "An operator reactivates the person."),
     "identity.agent_unknown": Meaning("The agent is not registered", "An operator registers the agent."),
+    "identity.client_unknown": Meaning(
+        "The client is neither a registered agent nor one that people use themselves",
+        "An operator registers the agent, or adds the client to the issuer's `direct_clients`.",
+    ),
     "identity.agent_inactive": Meaning("The agent is not active", "An operator reactivates the agent."),
     "identity.delegation_missing": Meaning(
         "The person has not delegated to this agent", "The person delegates to the agent, or calls directly."

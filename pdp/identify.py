@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, field
 
 from .errors import Refused
-from .identity.claims import VerifiedToken
 from .identity.rights import Delegation, Principal
 from .identity.standing import in_standing
 
@@ -93,7 +92,7 @@ async def identify(query: Query, world: World, voucher: str | None = None) -> Ca
         return await _vouched(query.caller.asserted, voucher, query.tool, world)
     server = await world.people.server(query.tool.server)
     proof = await world.tokens.verify(query.caller.access_token, server.audiences)
-    parties = await _parties(proof.token, world)
+    parties = await _parties(proof, world)
     delegation = in_standing(parties.person, parties.agents, query.tool, world.now())
     session = await world.people.session(proof.token.issuer, proof.token.session)
     if session.revoked:
@@ -113,8 +112,9 @@ async def _vouched(asserted: Assertion, voucher: str | None, tool: ToolRef, worl
     return _asserted(voucher, parties, in_standing(person, agents, tool, world.now()), world.now())
 
 
-async def _parties(token: VerifiedToken, world: World) -> Parties:
+async def _parties(proof: Proof, world: World) -> Parties:
     """Tell person and agent apart, or refuse: whoever could be taken for another is not let in."""
+    token = proof.token
     subject = await world.people.named(token.issuer, token.subject)
     client = await world.people.named(token.issuer, token.client) if token.client else None
     if client is not None and client.registered.kind == "person":
@@ -128,6 +128,7 @@ async def _parties(token: VerifiedToken, world: World) -> Parties:
         raise Refused("identity.agent_unknown", "a client acts for itself that is not registered as an agent")
     if client is not None and client.registered.kind == "agent":
         return Parties(person=_person(subject), agents=(client,), agent_by="client")
+    proof.issuer.must_be_direct(token.client)
     return Parties(person=_person(subject), agents=(), agent_by="")
 
 

@@ -57,7 +57,13 @@ class ProbeKey:
 
     def issuer(self) -> Issuer:
         """Return the issuer whose tokens only this process can make."""
-        return Issuer(issuer=ISSUER, algorithms=("EdDSA",), jwks_file=self.jwks_file, max_lifetime_s=TOKEN_SECONDS)
+        return Issuer(
+            issuer=ISSUER,
+            algorithms=("EdDSA",),
+            jwks_file=self.jwks_file,
+            max_lifetime_s=TOKEN_SECONDS,
+            direct_clients=("pdp",),
+        )
 
     def token(self, now: datetime) -> str:
         """Return a fresh access token of the probe (RFC 9068)."""

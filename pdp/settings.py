@@ -39,6 +39,13 @@ class IssuerSettings(BaseModel):
     client_claim: str = Field(default="client_id", description="The claim that names the OAuth client (Entra: azp).")
     scope_claim: str = Field(default="scope", description="The claim with the scopes (Entra, Okta: scp).")
     session_claim: str = Field(default="sid", description="The claim that names the sign-in session.")
+    direct_clients: tuple[str, ...] = Field(
+        default=(), description="Clients that people use themselves; every other must be a registered agent."
+    )
+    unsafe_any_client: bool = Field(
+        default=False,
+        description="Any client speaks as the person: an agent nobody registered has all their rights.",
+    )
 
 
 class Settings(BaseSettings):

@@ -102,7 +102,8 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
     clock = clock or FakeClock()
     idp = Idp(moment=clock(), signers={"ES256": make_signer("ES256")})
     jwks = publish(idp, data_dir)
-    known = Settings(data_dir=data_dir, issuers=(IssuerSettings(issuer=ISSUER, jwks_file=jwks),), **settings)
+    issuer = IssuerSettings(issuer=ISSUER, jwks_file=jwks, direct_clients=("web-app",))
+    known = Settings(data_dir=data_dir, issuers=(issuer,), **settings)
     key = await add_pep(known, clock, scopes=["audit", "decide"])
     async with open_service(known, clock) as service:
         await seed(service, known, clock)

@@ -29,7 +29,7 @@ from .issuer import issuer_app, open_issuer, write_private
 from .loopback import loopback_socket, served, url_of
 from .processes import command, started, together
 from .rows import ROWS, Row
-from .seed import BEARERS, REVIEW, SERVER, people_of, tokens
+from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, people_of, tokens
 from .visit import visiting
 
 KEY = "pep.key"
@@ -99,7 +99,8 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         bound = stack.enter_context(loopback_socket())
         issuer = open_issuer(folder / "issuer", url_of(bound))
         await stack.enter_async_context(served(issuer_app(issuer), bound))
-        settings = {"PDP_DATA_DIR": str(folder / "pdp"), "PDP_ISSUERS": json.dumps([{"issuer": issuer.url}])}
+        issuers = json.dumps([{"issuer": issuer.url, "direct_clients": [DIRECT_CLIENT]}])
+        settings = {"PDP_DATA_DIR": str(folder / "pdp"), "PDP_ISSUERS": issuers}
         await _prepare(settings, folder, issuer.url)
         pdp = await stack.enter_async_context(started(settings, "pdp", "serve", "--port", "0", says="pdp serves on "))
         options = ["--pdp", pdp.said, "--key-file", str(folder / KEY), "--issuer", issuer.url]

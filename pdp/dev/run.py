@@ -30,7 +30,7 @@ from ..store.sql import Store, open_store, reading, transaction
 from ..times import rfc3339, system_clock
 from .issuer import DevIssuer, issuer_app, open_issuer, write_private
 from .loopback import HOST, loopback_socket, served
-from .seed import BEARERS, REVIEW, SERVER, people_of, tokens
+from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, people_of, tokens
 from .server import add_tools
 
 HOME = Path("var/dev")
@@ -76,7 +76,7 @@ def _listening(url: str) -> Iterator[socket.socket]:
 
 
 def _dev_issuer(url: str) -> IssuerSettings:
-    return IssuerSettings(issuer=url)
+    return IssuerSettings(issuer=url, direct_clients=(DIRECT_CLIENT,))
 
 
 async def _seed(settings: Settings, issuer: DevIssuer) -> None:

@@ -15,6 +15,7 @@ SERVER = "payments"
 AUDIENCE = "https://payments.example/mcp"
 OTHER_AUDIENCE = "https://wiki.example/mcp"
 PLACEHOLDER = "https://issuer.example"
+DIRECT_CLIENT = "client-desktop"
 PAST = timedelta(hours=2)
 
 
@@ -24,7 +25,7 @@ class Bearer(Struct, frozen=True):
     name: str
     says: str
     subject: str
-    client: str = "client-desktop"
+    client: str = DIRECT_CLIENT
     actor: str | None = None
     audience: str = AUDIENCE
     age: timedelta = timedelta()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from ..errors import Fault
+from ..errors import Fault, Refused
 
 MAX_LEEWAY_S = 30  # RFC 7519, section 4.1.4: "no more than a few minutes"; clocks that far apart need mending
 
@@ -61,11 +61,21 @@ class Issuer(Struct, frozen=True, kw_only=True):
     client_claim: str = "client_id"
     scope_claim: str = "scope"
     session_claim: str = "sid"
+    direct_clients: tuple[str, ...] = ()
+    unsafe_any_client: bool = False
 
     @property
     def is_loopback(self) -> bool:
         """Say whether the issuer runs on this machine."""
         return is_loopback(self.issuer)
+
+    def must_be_direct(self, client: str) -> None:
+        """Raise `Refused` `identity.client_unknown` unless people call themselves through this client.
+
+        An agent that nobody registered, or whose registration was lost, must not become the person it acts for.
+        """
+        if client not in self.direct_clients and not self.unsafe_any_client:
+            raise Refused("identity.client_unknown", f"the client is no registered agent, nor one of {self.issuer}'s")
 
 
 def checked_issuers(issuers: Iterable[Issuer]) -> dict[str, Issuer]:

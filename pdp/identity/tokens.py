@@ -11,6 +11,7 @@ Step 6 refuses at load (`jwks.py`); revocation is asked for in `identify.py`, at
 """
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,13 +29,16 @@ from .keys import KeyRing, KeySet
 
 REMEMBERED = 10_000  # verified tokens a process; a few kilobytes each
 
+logger = logging.getLogger(__name__)
+
 _jws = jwt.PyJWS(options={"verify_signature": True, "enforce_minimum_key_length": True})
 
 
 class Proof(Struct, frozen=True):
-    """A token that was verified with `keys`; `keys_stale` when their issuer was out of reach for a while."""
+    """A token that was verified as its issuer's; `keys_stale` when that was out of reach for a while."""
 
     token: VerifiedToken
+    issuer: Issuer
     keys_stale: bool
 
 
@@ -53,7 +57,10 @@ class TokenVerifier:
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
 
     async def start(self) -> None:
-        """Begin to fetch the issuers' keys."""
+        """Begin to fetch the issuers' keys; warn of what weakens them."""
+        for issuer in self._issuers.values():
+            if issuer.unsafe_any_client:
+                logger.warning("unsafe_any_client: at %s an agent nobody registered acts as its person", issuer.issuer)
         await self._keys.start()
 
     async def close(self) -> None:
@@ -69,7 +76,7 @@ class TokenVerifier:
         check_times(token, self._issuers[token.issuer], now)  # 10.
         check_audience(token, audiences.get(token.issuer, ()))
         self._remember(name, token, keys)
-        return Proof(token=token, keys_stale=keys.is_stale(now))
+        return Proof(token=token, issuer=self._issuers[token.issuer], keys_stale=keys.is_stale(now))
 
     async def _verify(self, text: str) -> tuple[VerifiedToken, KeySet]:
         frame = read_frame(text)  # 2. and 3.

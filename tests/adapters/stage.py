@@ -19,7 +19,7 @@ from pdp.audit.office import Office
 from pdp.audit.read import find_entries
 from pdp.dev.issuer import DevIssuer, open_issuer
 from pdp.dev.loopback import loopback_socket, served
-from pdp.dev.seed import AUDIENCE, BEARERS, REVIEW, SERVER, Bearer, people_of, tokens
+from pdp.dev.seed import AUDIENCE, BEARERS, DIRECT_CLIENT, REVIEW, SERVER, Bearer, people_of, tokens
 from pdp.dev.server import add_tools
 from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_identity
@@ -87,7 +87,7 @@ async def real_pdp(folder: Path) -> AsyncIterator[Pdp]:
     (folder / "jwks.json").write_text(json.dumps(issuer.key_set()))
     settings = Settings(
         data_dir=folder / "pdp",
-        issuers=(IssuerSettings(issuer=ISSUER, jwks_file=folder / "jwks.json"),),
+        issuers=(IssuerSettings(issuer=ISSUER, jwks_file=folder / "jwks.json", direct_clients=(DIRECT_CLIENT,)),),
         decide_within_s=2.0,  # a busy test machine is not what these tests are about
         record_within_s=2.0,
     )

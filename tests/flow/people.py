@@ -125,7 +125,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
     idp = Idp(clock(), signers={"ES256": make_signer("ES256")})
     (folder / "jwks.json").write_text(json.dumps(idp.jwks()))
     store = await open_store(f"sqlite+aiosqlite:///{folder / 'pdp.db'}")
-    tokens = TokenVerifier([Issuer(issuer=ISSUER, jwks_file=folder / "jwks.json")], clock)
+    tokens = TokenVerifier([Issuer(issuer=ISSUER, jwks_file=folder / "jwks.json", direct_clients=("web-app",))], clock)
     people = People(store, clock)
     part = Part(now=clock, tokens=tokens, people=people, tools=Tools(), store=store, idp=idp)
     try:

@@ -84,6 +84,7 @@ async def test_an_agent_with_a_token_of_its_own_is_autonomous(part: Part) -> Non
         ({"sub": "stranger", "act": {"sub": "client-7"}}, "identity.person_unknown"),
         ({"sub": "stranger", "client_id": "client-7"}, "identity.person_unknown"),
         ({"act": {"sub": "stranger"}}, "identity.agent_unknown"),
+        ({"client_id": "an agent that nobody registered"}, "identity.client_unknown"),
         ({"sub": "robot-1", "client_id": "robot-1"}, "identity.agent_unknown"),
         ({"act": {"sub": "00u2"}}, "identity.ambiguous"),
         ({"sub": "client-7", "act": {"sub": "client-8"}, "client_id": "client-8"}, "identity.ambiguous"),
@@ -116,14 +117,30 @@ async def test_a_person_who_calls_themselves_like_an_agent_does_not_become_it(cl
     assert await code(part, sub="client-7", client_id=client) == "identity.ambiguous"
 
 
-async def test_an_agent_whose_token_names_no_client_is_not_believed_to_speak_for_itself(
+@pytest.mark.parametrize(("subject", "expected"), [("client-7", "ambiguous"), ("00u1", "client_unknown")])
+async def test_a_token_that_names_no_client_speaks_for_nobody(
+    part: Part, tmp_path: Path, clock: FakeClock, subject: str, expected: str
+) -> None:
+    plain = Issuer(issuer=ISSUER, jwks_file=tmp_path / "jwks.json", token_types=("JWT",), direct_clients=("web-app",))
+    lax = replace(part, tokens=TokenVerifier([plain], clock))
+    token = part.idp.token(header={"typ": "JWT"}, sub=subject, client_id=ABSENT)
+    with pytest.raises(Refused, match=rf"identity\.{expected}"):
+        await identify(part.query(token=token), lax.world)
+
+
+async def test_an_agent_whose_registration_is_lost_does_not_become_the_person(part: Part) -> None:
+    assert parties(await caller(part, client_id="client-7")) == ("user_delegated", "alice", "bot")
+    await part.bring(agents=[agent("bot", "client-99")])
+    assert await code(part, client_id="client-7") == "identity.client_unknown"
+
+
+async def test_any_client_speaks_as_the_person_only_where_that_is_named_unsafe(
     part: Part, tmp_path: Path, clock: FakeClock
 ) -> None:
-    plain = Issuer(issuer=ISSUER, jwks_file=tmp_path / "jwks.json", token_types=("JWT",))
-    lax = replace(part, tokens=TokenVerifier([plain], clock))
-    token = part.idp.token(header={"typ": "JWT"}, sub="client-7", client_id=ABSENT)
-    with pytest.raises(Refused, match=r"identity\.ambiguous"):
-        await identify(part.query(token=token), lax.world)
+    open_to_all = Issuer(issuer=ISSUER, jwks_file=tmp_path / "jwks.json", unsafe_any_client=True)
+    lax = replace(part, tokens=TokenVerifier([open_to_all], clock))
+    found = await identify(lax.query(client_id="an agent that nobody registered"), lax.world)
+    assert parties(found) == ("user_direct", "alice", None)
 
 
 async def test_one_name_at_an_issuer_cannot_be_a_person_and_an_agent(part: Part) -> None:
