@@ -26,6 +26,7 @@ from .engine.local import LocalOpa
 from .engine.opa import OpaClient
 from .errors import Fault, Refused
 from .flow import World
+from .identity.habits import Habits
 from .identity.issuers import Issuer
 from .identity.people import People
 from .identity.peps import Peps
@@ -98,6 +99,7 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
         pack=pack,
         engine=engine,
         log=log,
+        habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
         record_within=settings.record_within_s,

@@ -74,6 +74,10 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 
 
 OLD_TOKEN_S = 8 * 3600  # a working day; a token in use for longer was not renewed when it should have been
+OLD_SESSION_S = 12 * 3600  # NIST SP 800-63B, section 4.2.3: whoever signed in must do so again within 12 hours
+STRONG = frozenset(  # RFC 8176: a second factor, or one that cannot be handed on
+    {"mfa", "otp", "hwk", "swk", "sc", "fpt", "face", "iris", "retina", "vbm", "sms", "tel", "pop"}
+)
 
 
 async def enrich(caller: Caller, query: Query, world: World) -> Facts:
@@ -178,11 +182,16 @@ async def _risk(caller: Caller, principals: list[Principal], query: Query, world
     signs = [_sign(signal) for signal in stored if signal.expires_at > moment]
     impact, labels = world.tools.impact(query.tool.server, query.tool.name)
     return risk.assess(
-        [*signs, *_own_signs(caller, principals, now, first_use=first_use)],
+        [
+            *signs,
+            *_own_signs(caller, principals, now, world.pack.weights, first_use=first_use),
+            *world.habits.signs((caller.person, caller.agent), world.pack.weights),
+        ],
         impact=impact,
         labels=[label for of_argument in labels.values() for label in of_argument],
         coverage=_coverage(caller),
         now=now,
+        weights=world.pack.weights,
     )
 
 
@@ -196,7 +205,9 @@ def _sign(signal: Signal) -> risk.Sign:
     )
 
 
-def _own_signs(caller: Caller, principals: list[Principal], now: datetime, *, first_use: bool) -> list[risk.Sign]:
+def _own_signs(
+    caller: Caller, principals: list[Principal], now: datetime, weights: risk.Weights, *, first_use: bool
+) -> list[risk.Sign]:
     """Return what the token and the store themselves give away."""
     issued_at = caller.basis.issued_at
     owners = [p.registered.owners for p in principals if p.registered.kind == "agent"]
@@ -208,8 +219,21 @@ def _own_signs(caller: Caller, principals: list[Principal], now: datetime, *, fi
         "agent.by_client_id": (caller.basis.agent_by == "client", issued_at, "token"),
         "agent.unowned": ([] in owners, now, "pdp"),
         "use.first": (first_use, now, "pdp"),
+        **(_session_signs(caller) if caller.person else {}),  # an agent by itself has not signed in
     }
-    return [risk.known_sign(code, since, source) for code, (seen, since, source) in observed.items() if seen]
+    return [risk.known_sign(code, since, source, weights) for code, (seen, since, source) in observed.items() if seen]
+
+
+def _session_signs(caller: Caller) -> dict[str, tuple[bool, datetime, str]]:
+    """Return how the person's sign-in looks; what the token does not say counts like the worse of what it could."""
+    session, since = caller.session, caller.basis.issued_at
+    age_known = caller.basis.auth_time_known
+    return {
+        "session.old": (age_known and session.age_s > OLD_SESSION_S, since, "token"),
+        "session.age_unknown": (not age_known, since, "token"),
+        "session.weak": (bool(session.amr) and STRONG.isdisjoint(session.amr), since, "token"),
+        "session.strength_unknown": (not session.amr, since, "token"),
+    }
 
 
 def _coverage(caller: Caller) -> dict[str, bool]:

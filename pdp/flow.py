@@ -22,6 +22,7 @@ from .engine import Engine
 from .enrich import Facts, enrich
 from .errors import Refused, Unrecorded
 from .identify import Caller, identify
+from .identity.habits import Habits
 from .identity.people import People
 from .identity.tokens import TokenVerifier
 from .ids import new_id
@@ -50,6 +51,7 @@ class World:
     engine: Engine
     log: Log
     masker: Masker
+    habits: Habits
     decide_within: float
     record_within: float
 
@@ -130,9 +132,19 @@ async def judge(case: Case, world: World) -> Verdict:
 async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
     """Record a verdict, and only then answer. Raises `Unrecorded`."""
     receipt = await sealed(case, record(case, verdict, world))
-    if verdict.effect == "allow" and case.caller:
-        world.people.remember_use(case.caller.person, case.caller.agent, case.query.tool.server, case.query.tool.name)
+    remember(case, verdict, world)
     return compose(case, verdict, receipt)
+
+
+def remember(case: Case, verdict: Verdict, world: World) -> None:
+    """Let what became of this call be known when the caller's next is weighed."""
+    if case.caller is None:
+        return
+    person, agent, tool = case.caller.person, case.caller.agent, case.query.tool
+    denied, unknown = verdict.effect == "deny", any(reason.code == "tool.unknown" for reason in verdict.reasons)
+    world.habits.note((person, agent), case.received_at, world.pack.weights, denied=denied, unknown=unknown)
+    if verdict.effect == "allow":
+        world.people.remember_use(person, agent, tool.server, tool.name)
 
 
 async def sealed(case: Case, recording: Awaitable[Receipt]) -> Receipt:

@@ -83,6 +83,10 @@ PROMISES = {
         "What runs in the background goes on after whatever happens to it, and says what happened.",
         "issue 3, bad input and faults",
     ),
+    "risk.habits": Promise(
+        "Unusual speed, bursts of denies and probing raise the risk of that caller, and fade.",
+        "issue 4, build 6",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",

@@ -54,6 +54,16 @@ RIGHTS = [
 ]
 
 
+CALM = "risk: {habits: {fast: {at_least: 1000000}, refused: {at_least: 1000000}, probing: {at_least: 1000000}}}"
+
+
+def calm(folder: Path) -> Path:
+    """Return an org folder in which nobody calls too often: many tests share a service whose clock stands."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(CALM)
+    return folder
+
+
 @dataclass(frozen=True)
 class Bench:
     """A running service and what a test needs to ask it."""

@@ -11,7 +11,9 @@ score to the last hundredth. Facts that must deny (a revoked session, a disabled
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from ..answer import Evidence, Level, Risk
@@ -21,37 +23,54 @@ MOST = 0.999  # the probability of a certain sign: one sign alone must not make 
 SHOWN = 12  # signs named in an answer; the rest are one line
 REST = "risk.more"
 
-DAY = 86_400
-HOUR = 3_600
+
+class Kind(Struct, frozen=True):
+    """What a sign weighs: a probability, and the seconds in which it halves; 0 lasts until it is withdrawn."""
+
+    probability: float
+    half_life_s: int
+
+
+class Burst(Struct, frozen=True):
+    """When events are many: `at_least` in a decayed window of `window_s` seconds."""
+
+    window_s: float
+    at_least: float
+
+
+class Pace(Burst, frozen=True):
+    """When calls are fast: as many, and `times_usual` what the last `usual_s` seconds would make one expect."""
+
+    usual_s: float
+    times_usual: float
+
+
+class Windows(Struct, frozen=True):
+    """What habits are watched, and how."""
+
+    fast: Pace
+    refused: Burst
+    probing: Burst
 
 
 class Weights(Struct, frozen=True):
-    """What signs weigh: `impact` by tool class, `labels` by argument label (the largest counts), `signs` by code.
-
-    A sign is (probability, half-life in seconds; 0 lasts until it is withdrawn).
-    """
+    """The section `risk` of config.yaml: `impact` by tool class, `labels` by argument label, `signs` by code."""
 
     impact: dict[str, float]
     labels: dict[str, float]
-    signs: dict[str, tuple[float, int]]
-    levels: list[tuple[float, Level]]
+    levels: dict[Level, float]
+    signs: dict[str, Kind]
+    habits: Windows
+
+    def level(self, score: float) -> Level:
+        """Return the highest level whose floor the score has reached."""
+        reached = [level for level, floor in self.levels.items() if score >= floor]
+        return max(reached, key=self.levels.__getitem__, default="minimal")
 
 
-# Judgement, calibrated so that the worked examples of research identity.md, section 3.3, come out within ten points.
-DEFAULTS = Weights(
-    impact={"read": 0.5, "write": 1.0, "external": 1.5, "destructive": 2.0, "privileged": 3.0},
-    labels={"personal": 1.5, "secret": 2.0, "payment": 2.0},
-    signs={
-        "token.bearer_only": (0.05, 0),
-        "token.old": (0.1, 0),
-        "token.keys_stale": (0.1, 0),
-        "caller.asserted": (0.2, 0),
-        "agent.by_client_id": (0.1, 0),
-        "agent.unowned": (0.3, 0),
-        "use.first": (0.15, 0),
-    },
-    levels=[(90, "critical"), (70, "high"), (40, "medium"), (20, "low"), (0, "minimal")],
-)
+def read_weights(config: Mapping[str, Any]) -> Weights:
+    """Read the values of a pack, which its schema has checked."""
+    return msgspec.convert(config["risk"], Weights)
 
 
 class Sign(Struct, frozen=True):
@@ -64,12 +83,10 @@ class Sign(Struct, frozen=True):
     source: str
 
 
-def known_sign(code: str, observed_at: datetime, source: str, weights: Weights = DEFAULTS) -> Sign:
+def known_sign(code: str, observed_at: datetime, source: str, weights: Weights) -> Sign:
     """Return a sign of the catalogue."""
-    probability, half_life_s = weights.signs[code]
-    return Sign(
-        code=code, probability=probability, observed_at=rfc3339(observed_at), half_life_s=half_life_s, source=source
-    )
+    kind = weights.signs[code]
+    return Sign(code, kind.probability, rfc3339(observed_at), kind.half_life_s, source)
 
 
 def assess(
@@ -79,7 +96,7 @@ def assess(
     labels: Iterable[str],
     coverage: Mapping[str, bool],
     now: datetime,
-    weights: Weights = DEFAULTS,
+    weights: Weights,
 ) -> Risk:
     """Return the risk of a call of a tool of class `impact` whose arguments carry `labels`."""
     weighed = [(sign, units(sign, now)) for sign in signs]
@@ -89,7 +106,7 @@ def assess(
     cents = round(10_000 * -math.expm1(-factor * total))
     return Risk(
         score=cents / 100,
-        level=_level(cents / 100, weights),
+        level=weights.level(cents / 100),
         evidence=_shares(weighed, total, cents),
         coverage=dict(coverage),
     )
@@ -101,10 +118,6 @@ def units(sign: Sign, now: datetime) -> float:
     age_s = max(0.0, (now - parse_rfc3339(sign.observed_at)).total_seconds())
     decay = 2 ** (-age_s / sign.half_life_s) if sign.half_life_s else 1.0
     return -math.log1p(-probability) * decay
-
-
-def _level(score: float, weights: Weights) -> Level:
-    return next(level for floor, level in weights.levels if score >= floor)
 
 
 def _shares(weighed: list[tuple[Sign, float]], total: float, cents: int) -> list[Evidence]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
 from .compiler import Compiler
 from .form import offences
@@ -32,12 +33,16 @@ REVISION_TAG = "mcp-pdp/policy/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code."""
+    """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
+
+    `weights`: what its config.yaml says that evidence of risk weighs.
+    """
 
     revision: str
     bundle: Path
     rules: dict[str, Rule]
     config: dict[str, Any]
+    weights: Weights
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""
@@ -79,7 +84,13 @@ class _Build:
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
         self._write_data(manifest | {"revision": revision}, values.config, revision)
-        return Pack(revision=revision, bundle=self._bundle(revision, target), rules=rules, config=values.config)
+        return Pack(
+            revision=revision,
+            bundle=self._bundle(revision, target),
+            rules=rules,
+            config=values.config,
+            weights=read_weights(values.config),
+        )
 
     def _write_rules(self, sources: list[Source]) -> None:
         for source in sources:

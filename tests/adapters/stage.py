@@ -30,7 +30,7 @@ from pdp.registry.reviews import read_reviews
 from pdp.settings import IssuerSettings, Settings
 from pdp.store.sql import open_store
 from tests.conftest import FakeClock
-from tests.service import add_pep
+from tests.service import add_pep, calm
 
 ISSUER = "https://idp.example"
 PAGED = {"auto": "paged-auto", "legacy": "paged-legacy"}
@@ -87,6 +87,7 @@ async def real_pdp(folder: Path) -> AsyncIterator[Pdp]:
     (folder / "jwks.json").write_text(json.dumps(issuer.key_set()))
     settings = Settings(
         data_dir=folder / "pdp",
+        org_dir=calm(folder / "org"),
         issuers=(IssuerSettings(issuer=ISSUER, jwks_file=folder / "jwks.json", direct_clients=(DIRECT_CLIENT,)),),
         decide_within_s=2.0,  # a busy test machine is not what these tests are about
         record_within_s=2.0,

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from pdp.document import read_yaml
 from pdp.identity.feed import read_feed
+from pdp.identity.habits import Habits
 from pdp.identity.importer import import_identity
 from pdp.identity.issuers import Issuer
 from pdp.identity.people import People
+from pdp.identity.risk import Weights, read_weights
 from pdp.identity.tokens import TokenVerifier
+from pdp.policy.pack import default_pack_dir
 from pdp.query import Credential, Query, ToolRef
 from pdp.store.sql import Store, open_store
 from tests.conftest import FakeClock
@@ -76,6 +80,9 @@ FEED: dict[str, Any] = {
 }
 
 
+WEIGHTS = read_weights(read_yaml((default_pack_dir() / "config.yaml").read_text()))
+
+
 @dataclass(frozen=True)
 class Tools:
     """What the registry says about tools: class and argument labels; unknown ones are privileged."""
@@ -93,6 +100,13 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class Weighed:
+    """The part of a pack that enrich uses: the weights of the pack that comes with the package."""
+
+    weights: Weights = field(default_factory=lambda: WEIGHTS)
+
+
+@dataclass(frozen=True)
 class Part:
     """The part of a world that identify and enrich use."""
 
@@ -102,6 +116,8 @@ class Part:
     tools: Tools
     store: Store
     idp: Idp
+    pack: Weighed = field(default_factory=Weighed)
+    habits: Habits = field(default_factory=Habits)
 
     @property
     def world(self) -> "World":

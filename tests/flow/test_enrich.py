@@ -15,7 +15,7 @@ from pdp.store.changes import append
 from pdp.store.sql import transaction
 from tests.conftest import START, FakeClock
 from tests.flow.people import FEED, Part, agent, alias, delegation, opened
-from tests.idp import ISSUER
+from tests.idp import ABSENT, ISSUER
 
 pytestmark = pytest.mark.promise("enrich.sliced")
 NOW = int(START.timestamp())
@@ -187,12 +187,45 @@ async def test_the_first_use_of_a_tool_is_a_fact_and_a_sign_until_it_was_allowed
 
 @pytest.mark.promise("enrich.risk")
 async def test_what_the_token_gives_away_is_weighed(part: Part, clock: FakeClock) -> None:
-    assert evidence(await facts(part)) == {"token.bearer_only", "use.first"}
+    signed_in: dict[str, Any] = {"auth_time": NOW - 60, "amr": ["pwd", "otp"]}
+    assert evidence(await facts(part, **signed_in)) == {"token.bearer_only", "use.first"}
     assert "agent.by_client_id" in evidence(await facts(part, client_id="client-7"))
     assert "agent.by_client_id" not in evidence(await facts(part, **DELEGATED))
     old: dict[str, Any] = {"iat": NOW - 8 * 3600 - 1, "exp": NOW + 60}
     assert "token.old" in evidence(await facts(part, **old))
     assert (await facts(part, **old)).risk.score > (await facts(part)).risk.score
+
+
+@pytest.mark.promise("enrich.risk")
+async def test_how_and_when_a_person_signed_in_is_weighed_and_what_the_token_does_not_say_counts_as_the_worse(
+    part: Part,
+) -> None:
+    good: dict[str, Any] = {"auth_time": NOW - 60, "amr": ["pwd", "otp"]}
+    healthy = (await facts(part, **good)).risk.score
+    worse: list[tuple[dict[str, Any], str]] = [
+        ({"auth_time": NOW - 13 * 3600}, "session.old"),
+        ({"auth_time": ABSENT}, "session.age_unknown"),
+        ({"amr": ["pwd"]}, "session.weak"),
+        ({"amr": ABSENT}, "session.strength_unknown"),
+    ]
+    scores = {}
+    for change, code in worse:
+        found = await facts(part, **{**good, **change})
+        assert code in evidence(found)
+        scores[code] = found.risk.score
+    assert min(scores.values()) > healthy
+    assert scores["session.age_unknown"] >= scores["session.old"]
+    assert scores["session.strength_unknown"] >= scores["session.weak"]
+    alone = await facts(part, sub="client-7", client_id="client-7")
+    assert not any(code.startswith("session.") for code in evidence(alone)), "an agent by itself does not sign in"
+
+
+@pytest.mark.promise("enrich.risk")
+async def test_what_a_caller_did_before_is_weighed_on_its_next_call(part: Part, clock: FakeClock) -> None:
+    for _ in range(20):
+        part.habits.note(("alice", None), clock(), part.pack.weights, denied=True, unknown=True)
+    assert {"use.refused", "use.probing"} <= evidence(await facts(part))
+    assert not {"use.refused", "use.probing"} & evidence(await facts(part, **DELEGATED))
 
 
 @pytest.mark.promise("enrich.risk")

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.answer import Risk
-from pdp.identity.risk import DEFAULTS, REST, SHOWN, Sign, assess, units
+from pdp.identity.risk import REST, SHOWN, Sign, assess, units
 from pdp.times import rfc3339
 from tests.conftest import START
+from tests.flow.people import WEIGHTS
 
 pytestmark = pytest.mark.promise("risk.score")
-CLASSES = sorted(DEFAULTS.impact)
-LABELS = [*DEFAULTS.labels, "path", "unheard of"]
+CLASSES = sorted(WEIGHTS.impact)
+LABELS = [*WEIGHTS.labels, "path", "unheard of"]
 
 signs = st.builds(
     Sign,
@@ -30,7 +31,7 @@ labels = st.lists(st.sampled_from(LABELS), max_size=3)
 
 
 def score(of: list[Sign], impact: str = "write", labels: list[str] | None = None) -> Risk:
-    return assess(of, impact=impact, labels=labels or [], coverage={}, now=START)
+    return assess(of, impact=impact, labels=labels or [], coverage={}, now=START, weights=WEIGHTS)
 
 
 def cents(points: float) -> int:
@@ -69,7 +70,9 @@ def test_a_stronger_sign_never_lowers_the_score(of: list[Sign], sign: Sign, othe
 def test_an_older_sign_never_weighs_more(of: list[Sign], sign: Sign) -> None:
     later = START + timedelta(days=1)
     assert units(sign, later) <= units(sign, START)
-    assert assess(of, impact="read", labels=[], coverage={}, now=later).score <= score(of, "read").score
+    assert (
+        assess(of, impact="read", labels=[], coverage={}, now=later, weights=WEIGHTS).score <= score(of, "read").score
+    )
 
 
 @given(lists, labels, st.randoms(use_true_random=False))
