@@ -100,7 +100,7 @@ def _client(claims: dict[str, Any], issuer: Issuer, *, required: bool) -> str:
 
 
 def _actors(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
-    """Read the `act` chain (RFC 8693, section 4.1); only the outermost decides, the rest is history."""
+    """Read the `act` chain (RFC 8693, section 4.1): the outermost acts, those inside handed the task on."""
     actors: list[str] = []
     holder = claims
     while "act" in holder:

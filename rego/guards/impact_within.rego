@@ -1,8 +1,9 @@
 # METADATA
 # title: The tool does no more than the agent may do
 # description: |
-#   The tool's class of impact (read, write, external, destructive, privileged) is not above what the agent may do, nor,
-#   when it acts for a person, above what the person let it do. A person who calls without an agent is not limited here.
+#   The tool's class of impact (read, write, external, destructive, privileged) is not above what the agent may do, or any
+#   agent that handed the task on, nor, when it acts for a person, above what the person let it do. A person who calls
+#   without an agent is not limited here.
 # custom:
 #   remedy: Use a tool of lower impact, or have the owner of the agent or the delegation raise `max_impact`.
 #   owner: identity

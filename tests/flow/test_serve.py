@@ -1,5 +1,6 @@
 """`pdp serve` as a process: it starts, it ends, and it takes its OPA with it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -113,3 +114,27 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.promise("identify.asserted")
+def test_a_key_that_may_vouch_for_callers_is_named_at_the_start(tmp_path: Path) -> None:
+    environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path), "PDP_LOG_LEVEL": "warning"}
+    create = [sys.executable, "-m", "pdp", "keys", "create", "--server", "payments", "--json"]
+
+    def made(*flags: str) -> str:
+        done = subprocess.run([*create, *flags], env=environ, capture_output=True, text=True, timeout=60, check=True)
+        return str(json.loads(done.stdout)["id"])
+
+    plain, unsafe = made(), made("--unsafe-assert-identity")
+    said = ""
+    serve = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
+    with subprocess.Popen(serve, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said += line
+            if "pdp serves on" in line:
+                break
+        process.kill()
+    warned = [line for line in said.splitlines() if "WARNING" in line and "unsafe_assert_identity" in line]
+    assert [unsafe in line for line in warned] == [True]
+    assert plain not in said
