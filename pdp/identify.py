@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from .errors import Refused
 from .identity.claims import VerifiedToken
 from .identity.patterns import covers
+from .identity.possession import shown_with
 from .identity.rights import Delegation, Principal
 from .times import rfc3339
 
@@ -84,7 +85,7 @@ async def identify(query: Query, world: World) -> Caller:
     if query.caller.access_token is None:
         raise Refused("identity.assertion_refused" if query.caller.asserted else "identity.token_missing")
     server = await world.people.server(query.tool.server)
-    proof = await world.tokens.verify(query.caller.access_token, server.audiences)
+    proof = await world.tokens.verify(query.caller.access_token, server.audiences, shown_with(query))
     parties = await _parties(proof.token, world)
     delegation = in_standing(parties.person, parties.agent, query.tool, world.now())
     session = await world.people.session(proof.token.issuer, proof.token.session)

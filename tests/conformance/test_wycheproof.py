@@ -14,7 +14,7 @@ from pdp.errors import Refused
 from pdp.identity.issuers import ALGORITHMS
 from pdp.identity.jose import read_frame
 from pdp.identity.jwks import pick, read_keys
-from pdp.identity.tokens import check_signature
+from pdp.identity.signature import check_signature
 
 pytestmark = pytest.mark.promise("tokens.wycheproof")
 FILES = ("json_web_signature_test.json", "json_web_key_test.json", "json_web_crypto_test.json")
