@@ -45,7 +45,8 @@ class Possession:
         elif shown.dpop is None:
             raise Refused("identity.sender_constraint", "the token is bound by DPoP, and no proof was shown")
         else:
-            self._replays.use(check_proof(shown.dpop, text, binding.thumbprint, now), shown.action, now)
+            proof = check_proof(shown.dpop, text, binding.thumbprint, now)  # P1. to P7.
+            self._replays.use(proof, shown.action, now)  # P8.
 
 
 def _check_unbound(issuer: Issuer, shown: Shown) -> None:

@@ -1,6 +1,8 @@
 """Tokens shaped like those of Keycloak, Entra ID, Okta, Auth0 and the standard are read as they are meant."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +81,11 @@ def test_what_an_operator_sets_wins_over_the_profile() -> None:
     settings = IssuerSettings(issuer=ISSUERS["entra"], profile="entra", person_claim="sub")
     issuer = issuer_as(**settings.model_dump(exclude_none=True))
     assert (issuer.person_claim, issuer.scope_claim, issuer.tenant_claim) == ("sub", "scp", "tid")
+
+
+def test_every_example_of_the_documentation_is_taken(clock: FakeClock) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "identity.md").read_text()
+    tables = [tomllib.loads(block)["issuers"] for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
+    settings = [IssuerSettings(**issuer) for table in tables for issuer in table]
+    assert {item.profile for item in settings} == set(NAMES) - {"generic"}
+    TokenVerifier([issuer_as(**item.model_dump(exclude_none=True)) for item in settings], clock)
