@@ -27,9 +27,9 @@ from .engine.opa import OpaClient
 from .errors import Fault, Refused
 from .flow import World
 from .identity.habits import Habits
-from .identity.issuers import Issuer
 from .identity.people import People
 from .identity.peps import Peps
+from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
 from .readiness import Readiness, new_probe_key, seed_probe
@@ -84,7 +84,8 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
     key = new_probe_key(settings.data_dir / "run")
     await seed_probe(Office(store, log, clock))
     people, tools = People(store, clock), Registry(store, clock)
-    tokens = TokenVerifier([*(Issuer(**item.model_dump()) for item in settings.issuers), key.issuer()], clock)
+    issuers = [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
+    tokens = TokenVerifier([*issuers, key.issuer()], clock)
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)

@@ -58,6 +58,44 @@ REFUSALS: dict[str, Meaning] = {
     "identity.sender_constraint": Meaning(
         "The token is bound to a key that the call did not prove", "Send the proof that the token demands."
     ),
+    "identity.tenant": Meaning(
+        "The access token is of another tenant than its issuer", "An operator checks the issuer's `profile`."
+    ),
+    "identity.binding": Meaning(
+        "The token is bound in a way that cannot be checked here", "Ask the issuer for DPoP or a certificate, not both."
+    ),
+    "identity.certificate": Meaning(
+        "The token is bound to another client certificate", "Connect with the certificate it was issued to."
+    ),
+    "identity.proof_malformed": Meaning(
+        "The DPoP proof is not a strict compact JWS", "Make the proof anew (RFC 9449)."
+    ),
+    "identity.proof_type": Meaning("This is not a DPoP proof", "Make the proof with `typ` dpop+jwt."),
+    "identity.proof_algorithm": Meaning(
+        "The DPoP proof's algorithm is not allowed", "Sign it with an asymmetric algorithm, such as ES256."
+    ),
+    "identity.proof_key": Meaning(
+        "The DPoP proof carries no usable public key", "Put the public key, and only that, into `jwk`."
+    ),
+    "identity.proof_key_other": Meaning(
+        "The DPoP proof was made with another key than the token's", "Use the key it was issued to."
+    ),
+    "identity.proof_signature": Meaning("The DPoP proof's signature is wrong", "Make the proof anew (RFC 9449)."),
+    "identity.proof_claims": Meaning(
+        "The DPoP proof lacks a claim or carries a bad one", "Give `jti`, `htm`, `htu`, `iat` and `ath`."
+    ),
+    "identity.proof_method": Meaning("The DPoP proof was made for another method", "Make a proof for this request."),
+    "identity.proof_url": Meaning("The DPoP proof was made for another address", "Make a proof for this request."),
+    "identity.proof_token": Meaning("The DPoP proof was made for another token", "Make a proof for this token."),
+    "identity.proof_time": Meaning(
+        "The DPoP proof is too old or from the future", "Make a fresh proof; check the clocks."
+    ),
+    "identity.proof_replayed": Meaning(
+        "The DPoP proof was already used for another call", "Make a fresh proof for every call."
+    ),
+    "identity.proofs_full": Meaning(
+        "Too many DPoP proofs came in a short time", "Repeat in two minutes; an operator looks for a flood."
+    ),
     "identity.ambiguous": Meaning(
         "Person and agent behind the token cannot be told apart", "Use a token with `act`, or register the client."
     ),

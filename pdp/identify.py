@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, field
 
 from .errors import Refused
+from .identity.possession import shown_with
 from .identity.rights import Delegation, Principal
 from .identity.standing import in_standing
 
@@ -91,7 +92,7 @@ async def identify(query: Query, world: World, voucher: str | None = None) -> Ca
             raise Refused("identity.token_missing")
         return await _vouched(query.caller.asserted, voucher, query.tool, world)
     server = await world.people.server(query.tool.server)
-    proof = await world.tokens.verify(query.caller.access_token, server.audiences)
+    proof = await world.tokens.verify(query.caller.access_token, server.audiences, shown_with(query))
     parties = await _parties(proof, world)
     delegation = in_standing(parties.person, parties.agents, query.tool, world.now())
     session = await world.people.session(proof.token.issuer, proof.token.session)

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from .errors import Fault
+from .identity.profiles import ProfileName
 
 Seconds = Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)]
 
@@ -32,13 +33,17 @@ class IssuerSettings(BaseModel):
     algorithms: tuple[str, ...] = Field(default=("RS256", "ES256", "EdDSA"), description="Asymmetric algorithms only.")
     jwks_file: Path | None = Field(default=None, description="A static key set, for issuers that cannot be reached.")
     jwks_uri: str | None = Field(default=None, description="Where its keys are; without it they are discovered.")
-    token_types: tuple[str, ...] = Field(default=("at+jwt", "application/at+jwt"), description="Accepted `typ` values.")
+    profile: ProfileName = Field(default="rfc9068", description="Gives the defaults of the members that have none.")
+    token_types: tuple[str, ...] | None = Field(default=None, description="Accepted `typ` values.")
     max_lifetime_s: int = Field(default=24 * 3600, description="Tokens that live longer are refused.")
     leeway_s: int = Field(default=30, ge=0, le=30, description="Clock difference forgiven.")
-    person_claim: str = Field(default="sub", description="The claim that names the person.")
-    client_claim: str = Field(default="client_id", description="The claim that names the OAuth client (Entra: azp).")
-    scope_claim: str = Field(default="scope", description="The claim with the scopes (Entra, Okta: scp).")
-    session_claim: str = Field(default="sid", description="The claim that names the sign-in session.")
+    person_claim: str | None = Field(default=None, description="The claim that names the person.")
+    client_claim: str | None = Field(default=None, description="The claim that names the OAuth client.")
+    scope_claim: str | None = Field(default=None, description="The claim with the scopes.")
+    session_claim: str | None = Field(default=None, description="The claim that names the sign-in session.")
+    sender_constraint: Literal["none", "required"] = Field(
+        default="none", description="`required` refuses tokens that are not bound by DPoP or a client certificate."
+    )
     direct_clients: tuple[str, ...] = Field(
         default=(), description="Clients that people use themselves; every other must be a registered agent."
     )

@@ -175,6 +175,14 @@ PROMISES = {
         "Good tokens of every allowed algorithm are accepted, for no longer than they are good.",
         "identity.md, section 1.3",
     ),
+    "tokens.profiles": Promise(
+        "Tokens shaped like each known issuer's are read as the right person, client, agent, session and scopes.",
+        "identity.md, section 1.4",
+    ),
+    "tokens.bound": Promise(
+        "A token that is bound to a key is worth nothing without a fresh proof of it for exactly this call.",
+        "RFC 9449, RFC 8705",
+    ),
     "tokens.wycheproof": Promise(
         "Wycheproof's vectors come out as published but for listed deviations.",
         "issue 4",

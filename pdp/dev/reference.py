@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import REFUSALS
+from ..identity.checks import CHECKS
+from ..identity.profiles import NAMES, PROFILES, issuer_as
 from ..settings import IssuerSettings, Settings
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
@@ -41,7 +43,30 @@ def codes_page() -> str:
     return "\n".join([*head, "", "| Code | What happened | What to do |", "|---|---|---|", *rows, ""])
 
 
-PAGES = {"settings.md": settings_page, "codes.md": codes_page}
+def checks_page() -> str:
+    """Return the page of checks: number, what is checked, codes, module."""
+    head = ["# What is checked of an access token", GENERATED, "", "In this order; P1 to P8 are parts of check 10."]
+    rows = [
+        f"| {check.number} | {check.what} | {', '.join(f'`{code}`' for code in check.codes)} "
+        f"| `pdp/identity/{check.module}.py` |"
+        for check in CHECKS
+    ]
+    return "\n".join([*head, "", "| No. | Checked | Refused with | Where |", "|---|---|---|---|", *rows, ""])
+
+
+def profiles_page() -> str:
+    """Return the page of issuer profiles: the settings each gives, where they differ from the standard's."""
+    head = ["# Issuer profiles", GENERATED, "", "What a member is when you do not set it, by `profile`.", ""]
+    members = sorted({member for profile in PROFILES.values() for member in profile})
+    rows = [
+        f"| `{name}` | " + " | ".join(_shown(getattr(issuer_as(name, issuer="x"), member)) for member in members) + " |"
+        for name in NAMES
+    ]
+    titles = " | ".join(f"`{member}`" for member in members)
+    return "\n".join([*head, f"| Profile | {titles} |", "|---" * (len(members) + 1) + "|", *rows, ""])
+
+
+PAGES = {"settings.md": settings_page, "codes.md": codes_page, "checks.md": checks_page, "profiles.md": profiles_page}
 
 
 def main() -> None:
@@ -50,6 +75,13 @@ def main() -> None:
     for name, page in PAGES.items():
         (DOCS / name).write_text(page())
         sys.stdout.write(f"wrote docs/reference/{name}\n")
+
+
+def _shown(value: str | bool | tuple[str, ...]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    values = value if isinstance(value, tuple) else (value,)
+    return ", ".join(f"`{item}`" if item else "none" for item in values)
 
 
 def _rows(model: type[Settings | IssuerSettings], prefix: str) -> Iterator[str]:

@@ -3,9 +3,11 @@
 What does not depend on the time is read once a token; `check_times` and `check_audience` are asked at every use.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -17,7 +19,17 @@ MAX_SCOPE_TEXT = 4096
 MAX_LIST = 256  # audiences, scopes, methods, details
 MAX_CHAIN = 4  # actors behind one another; a longer chain has lost whoever began it
 NOT_ACCESS = frozenset({"at_hash", "c_hash", "s_hash", "events"})  # members of ID, logout and event tokens
+AGENT_FACET = "11"  # of Entra's `xms_act_fct`
+BINDINGS: dict[str, Literal["dpop", "mtls"]] = {"jkt": "dpop", "x5t#S256": "mtls"}
+THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # of SHA-256
 NOT_ACCESS_TYP = frozenset({"id", "refresh", "offline", "logout"})  # what Keycloak writes into the claim `typ`
+
+
+class Binding(Struct, frozen=True):
+    """The key a token is bound to: the thumbprint of a DPoP key (RFC 7638) or of a certificate (RFC 8705)."""
+
+    by: Literal["dpop", "mtls"]
+    thumbprint: str
 
 
 class VerifiedToken(Struct, frozen=True, kw_only=True):
@@ -36,20 +48,25 @@ class VerifiedToken(Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     authorization_details: tuple[dict[str, Any], ...]
     actors: tuple[str, ...]
-    sender_constrained: str = "none"
+    binding: Binding | None = None
+
+    @property
+    def sender_constrained(self) -> Literal["dpop", "mtls", "none"]:
+        """Say by what its holder proves to be the one it was issued to; the proof is asked for at every use."""
+        return self.binding.by if self.binding else "none"
 
 
 def read_claims(claims: dict[str, Any], kind: str, issuer: Issuer) -> VerifiedToken:
     """Read what the issuer vouches for. Raises `Refused` with an `identity.*` code; notes name claims, not values."""
     _check_purpose(claims)
-    if "cnf" in claims:  # 9. bound to a key (RFC 7800): until proofs are checked here, such a token proves nothing
-        raise Refused("identity.sender_constraint", "the token has `cnf`")
+    _check_tenant(claims, issuer)
     strict = plain_type(kind) == STRICT_TYPE
-    token_id = _text(claims, "jti", required=strict)
+    token_id = _text(claims, issuer.id_claim, required=strict)
+    client = _client(claims, issuer, required=strict or issuer.client_required)
     token = VerifiedToken(
         issuer=issuer.issuer,
-        subject=_text(claims, issuer.person_claim),
-        client=_client(claims, issuer, required=strict),
+        subject=_subject(claims, issuer, client),
+        client=client,
         audience=_audience(claims),
         scopes=_scopes(claims, issuer.scope_claim),
         session=_text(claims, issuer.session_claim, required=False) or token_id,
@@ -59,7 +76,8 @@ def read_claims(claims: dict[str, Any], kind: str, issuer: Issuer) -> VerifiedTo
         auth_time=_time(claims, "auth_time") if "auth_time" in claims else None,
         amr=_texts(claims, "amr"),
         authorization_details=_details(claims),
-        actors=_actors(claims, issuer),
+        actors=_actors(claims, issuer) or _agent_by_facet(claims, issuer, client),
+        binding=_binding(claims),
     )
     if token.expires_at - token.issued_at > issuer.max_lifetime_s:
         raise Refused("identity.lifetime", f"it lives longer than {issuer.max_lifetime_s} s")
@@ -90,8 +108,24 @@ def _check_purpose(claims: dict[str, Any]) -> None:
         raise Refused("identity.token_type", f"its claims are those of another kind: {sorted(foreign) or 'typ'}")
 
 
+def _check_tenant(claims: dict[str, Any], issuer: Issuer) -> None:
+    """Several tenants may share signing keys; the one that the issuer's name says is the one we trust."""
+    if not issuer.tenant_claim:
+        return
+    if _text(claims, issuer.tenant_claim) not in urlsplit(issuer.issuer).path.split("/"):
+        raise Refused("identity.tenant", f"`{issuer.tenant_claim}` is not in the issuer's name")
+
+
+def _subject(claims: dict[str, Any], issuer: Issuer, client: str) -> str:
+    """A client that acts for itself may have no person's claim (Okta): then both names are the client's."""
+    if issuer.person_claim not in claims and client and claims.get("sub") == client:
+        return client
+    return _text(claims, issuer.person_claim)
+
+
 def _client(claims: dict[str, Any], issuer: Issuer, *, required: bool) -> str:
-    client = _text(claims, issuer.client_claim, required=required)
+    falls_back = issuer.client_fallback and issuer.client_claim not in claims
+    client = _text(claims, issuer.client_fallback if falls_back else issuer.client_claim, required=required)
     for other in ("client_id", "azp"):
         named = _text(claims, other, required=False)
         if client and named and named != client:
@@ -112,6 +146,24 @@ def _actors(claims: dict[str, Any], issuer: Issuer) -> tuple[str, ...]:
         actors.append(_text(actor, "sub"))
         holder = actor
     return tuple(actors)
+
+
+def _agent_by_facet(claims: dict[str, Any], issuer: Issuer, client: str) -> tuple[str, ...]:
+    """Read Entra's word that the client is an agent acting for a person; one acting for itself is the subject."""
+    facets = _text(claims, issuer.agent_facets_claim, required=False) if issuer.agent_facets_claim else ""
+    return (client,) if AGENT_FACET in facets.split() and claims.get("idtyp") != "app" else ()
+
+
+def _binding(claims: dict[str, Any]) -> Binding | None:
+    """Read `cnf` (RFC 7800): exactly one member, and one that we can check."""
+    if "cnf" not in claims:
+        return None
+    cnf = claims["cnf"]
+    name, thumbprint = next(iter(cnf.items())) if isinstance(cnf, dict) and len(cnf) == 1 else ("", None)
+    by = BINDINGS.get(name)
+    if by is None or not isinstance(thumbprint, str) or not THUMBPRINT.fullmatch(thumbprint):
+        raise Refused("identity.binding", f"`cnf` takes exactly one of {list(BINDINGS)}")
+    return Binding(by=by, thumbprint=thumbprint)
 
 
 def _text(claims: dict[str, Any], name: str, *, required: bool = True) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -48,7 +48,11 @@ STRICT_TYPE = "at+jwt"  # a token of this type carries all that RFC 9068, sectio
 
 
 class Issuer(Struct, frozen=True, kw_only=True):
-    """One issuer. Without `jwks_file` and `jwks_uri` its keys are discovered (RFC 8414, OpenID Connect Discovery)."""
+    """One issuer. Without `jwks_file` and `jwks_uri` its keys are discovered (RFC 8414, OpenID Connect Discovery).
+
+    The last five come with a profile: `client_fallback` is read when `client_claim` is absent; `tenant_claim` must be
+    a segment of the issuer's path; `agent_facets_claim` says that the client is an agent (Entra's `xms_act_fct`).
+    """
 
     issuer: str
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
@@ -63,6 +67,12 @@ class Issuer(Struct, frozen=True, kw_only=True):
     session_claim: str = "sid"
     direct_clients: tuple[str, ...] = ()
     unsafe_any_client: bool = False
+    sender_constraint: Literal["none", "required"] = "none"
+    client_fallback: str = ""
+    client_required: bool = False
+    id_claim: str = "jti"
+    tenant_claim: str = ""
+    agent_facets_claim: str = ""
 
     @property
     def is_loopback(self) -> bool:

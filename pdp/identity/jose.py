@@ -25,13 +25,17 @@ HOSTILE_HEADERS = frozenset(  # keys from the token itself, extensions and encod
 
 
 class Frame(Struct, frozen=True):
-    """A well-formed compact JWS of which nothing is verified yet. `kind`: its `typ`, empty when it has none."""
+    """A well-formed compact JWS of which nothing is verified yet. `kind`: its `typ`, empty when it has none.
+
+    `own_key`: the `jwk` of its header, which only a proof may carry (RFC 9449); None in every token.
+    """
 
     text: str
     algorithm: str
     kid: str | None
     kind: str
     payload: bytes
+    own_key: Any = None
 
 
 def must_fit(text: str) -> None:
@@ -42,14 +46,17 @@ def must_fit(text: str) -> None:
         raise _malformed("not ASCII")
 
 
-def read_frame(text: str) -> Frame:
+def read_frame(text: str, *, carries_key: bool = False) -> Frame:
     """Take a token apart that fits. Raises `Refused` with an `identity.*` code for its form, type or algorithm."""
     segments = text.split(".")  # 2. three segments in the one canonical encoding
     if len(segments) != SEGMENTS or len(segments[0]) > MAX_HEADER:
         raise _malformed("not three segments with a short header")
     header_bytes, payload, _ = (_decode(segment) for segment in segments)
     header = read_object(header_bytes, "header")  # 3. no duplicates, and nothing in it that we would have to obey
-    return Frame(text=text, algorithm=_algorithm(header), kid=_kid(header), kind=_kind(header), payload=payload)
+    own_key = header.pop("jwk", None) if carries_key else None
+    return Frame(
+        text=text, algorithm=_algorithm(header), kid=_kid(header), kind=_kind(header), payload=payload, own_key=own_key
+    )
 
 
 def read_object(body: bytes, part: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
      1. size                        6. one key for it, fit for signatures, bound to that algorithm
      2. canonical encoding          7. signature
      3. header                      8. claims: who, when, for how long, by whom
-     4. issuer, by exact name       9. sender constraint
-     5. type and algorithm         10. times and audience, again at every use
+     4. issuer, by exact name       9. times and audience, again at every use
+     5. type and algorithm         10. sender constraint, again at every use (`possession.py`, P1 to P8 in `dpop.py`)
 
 PyJWT does step 7 and nothing else: alone it accepted 45 of 195 hostile tokens (research identity.md, section 1.7).
 Step 6 refuses at load (`jwks.py`); revocation is asked for in `identify.py`, at every use.
@@ -16,8 +16,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import jwt
-from jwt import PyJWK
 from msgspec import Struct
 
 from ..errors import Refused
@@ -26,12 +24,13 @@ from .claims import VerifiedToken, check_audience, check_times, read_claims
 from .issuers import Issuer, checked_issuers, plain_type
 from .jose import Frame, must_fit, read_frame, read_object
 from .keys import KeyRing, KeySet
+from .possession import Possession, Shown
+from .signature import check_signature
 
+NOTHING_SHOWN = Shown()
 REMEMBERED = 10_000  # verified tokens a process; a few kilobytes each
 
 logger = logging.getLogger(__name__)
-
-_jws = jwt.PyJWS(options={"verify_signature": True, "enforce_minimum_key_length": True})
 
 
 class Proof(Struct, frozen=True):
@@ -54,6 +53,7 @@ class TokenVerifier:
         self._issuers = checked_issuers(issuers)
         self._now = now
         self._keys = KeyRing(self._issuers.values(), now)
+        self._possession = Possession()
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
 
     async def start(self) -> None:
@@ -67,16 +67,21 @@ class TokenVerifier:
         """Stop fetching."""
         await self._keys.close()
 
-    async def verify(self, text: str, audiences: Mapping[str, Sequence[str]]) -> Proof:
-        """Return what a token proves on a server that accepts `audiences` by issuer. Raises `Refused` `identity.*`."""
+    async def verify(self, text: str, audiences: Mapping[str, Sequence[str]], shown: Shown = NOTHING_SHOWN) -> Proof:
+        """Return what a token proves on a server that accepts `audiences` by issuer, with what was `shown` beside it.
+
+        Raises `Refused` `identity.*`.
+        """
         must_fit(text)  # 1.
         name = hashlib.sha256(text.encode("ascii")).digest()
         token, keys = await self._recall(name) or await self._verify(text)
         now = self._now()
-        check_times(token, self._issuers[token.issuer], now)  # 10.
+        issuer = self._issuers[token.issuer]
+        check_times(token, issuer, now)  # 9.
         check_audience(token, audiences.get(token.issuer, ()))
+        self._possession.check(text, token, issuer, shown, now)  # 10.
         self._remember(name, token, keys)
-        return Proof(token=token, issuer=self._issuers[token.issuer], keys_stale=keys.is_stale(now))
+        return Proof(token=token, issuer=issuer, keys_stale=keys.is_stale(now))
 
     async def _verify(self, text: str) -> tuple[VerifiedToken, KeySet]:
         frame = read_frame(text)  # 2. and 3.
@@ -85,7 +90,7 @@ class TokenVerifier:
         _check_profile(frame, issuer)  # 5.
         key, keys = await self._keys.of(issuer).find(frame.kid)  # 6.
         check_signature(frame, key)  # 7.
-        return read_claims(claims, frame.kind, issuer), keys  # 8. and 9.
+        return read_claims(claims, frame.kind, issuer), keys  # 8.
 
     def _issuer(self, claims: dict[str, Any]) -> Issuer:
         named = claims.get("iss")
@@ -106,18 +111,6 @@ class TokenVerifier:
         self._remembered.move_to_end(name)
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
-
-
-def check_signature(frame: Frame, key: PyJWK) -> None:
-    """Raise `Refused` `identity.algorithm` or `identity.signature` unless `key` made the signature."""
-    if key.algorithm_name != frame.algorithm:
-        raise Refused("identity.algorithm", f"the key is for {key.algorithm_name}")
-    try:
-        payload = _jws.decode(frame.text, key, algorithms=[key.algorithm_name])
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise Refused("identity.signature", type(error).__name__) from None
-    if payload != frame.payload:
-        raise Refused("identity.token_malformed", "two readers saw two payloads")
 
 
 def _check_profile(frame: Frame, issuer: Issuer) -> None:

@@ -310,8 +310,13 @@ def actors(idp: Idp) -> Iterator[Attack]:
         for _ in range(depth - 1):
             chain = {"sub": "bot", "act": chain}
         yield Attack(f"{depth} actors", "identity.claims", idp.token(act=chain))
-    for cnf in ({"jkt": "x"}, {"x5t#S256": "x"}, {}, None, "x"):
-        yield Attack(f"cnf {cnf!r}", "identity.sender_constraint", idp.token(cnf=cnf))
+    good = "a" * 43
+    malformed = [{"jkt": "x"}, {"x5t#S256": "x"}, {}, None, "x", [good], {"jkt": None}, {"jkt": good + "="}]
+    unknown: list[Any] = [{"jwk": {}}, {"kid": good}, {"JKT": good}, {"x5t": good}, {"osc": {}}]
+    for cnf in (*malformed, *unknown, {"jkt": good, "x5t#S256": good}, {"jkt": good, "kid": "k"}):
+        yield Attack(f"cnf {cnf!r}", "identity.binding", idp.token(cnf=cnf))
+    for name in ("jkt", "x5t#S256"):
+        yield Attack(f"bound by {name}, shown bare", "identity.sender_constraint", idp.token(cnf={name: good}))
 
 
 def altered(idp: Idp) -> Iterator[Attack]:

@@ -14,7 +14,7 @@ from pdp.identity.issuers import Issuer
 from pdp.identity.keys import MAX_AGE_S, RENEW_AFTER_S, RETRY_S, STALE_AFTER_S, KeyRing
 from pdp.identity.tokens import TokenVerifier
 from tests.conftest import START, FakeClock
-from tests.idp import AUDIENCE, Idp, make_signer, make_signers
+from tests.idp import AUDIENCE, Idp, b64, make_signer, make_signers
 
 pytestmark = pytest.mark.promise("keys.survive")
 DISCOVERY = "/.well-known/openid-configuration"
@@ -139,6 +139,38 @@ async def test_an_unknown_key_id_costs_one_fetch_however_often_it_comes(
     clock.advance(RETRY_S)
     await accepted(verifier, idp, header={"kid": "made-up"})
     assert len(site.asked) == before + 2
+
+
+def made_up(token: str, number: int) -> str:
+    """Return a token with a key id nobody knows; its signature is never reached."""
+    header = json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": f"made-up-{number}"}).encode()
+    return f"{b64(header)}.{token.partition('.')[2]}"
+
+
+@pytest.mark.parametrize("issuer_answers", [True, False])
+async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute_and_delay_no_good_token(
+    issuer_answers: bool, idp: Idp, site: Site, verifier: TokenVerifier, clock: FakeClock
+) -> None:
+    audiences = {idp.issuer: [AUDIENCE]}
+    await verifier.verify(idp.token(), audiences)
+    clock.advance(RETRY_S)
+    if not issuer_answers:
+        site.page("/jwks", {}, status=500)
+    good = idp.token()
+    before, refused = len(site.asked), 0
+    for number in range(10_000):  # over one minute
+        if number % 100 == 0:
+            fetched = len(site.asked)
+            await verifier.verify(idp.token(jti=f"good-{number}", exp=int(clock().timestamp()) + 60), audiences)
+            assert len(site.asked) == fetched, "a good token waited for a fetch"
+        try:
+            await verifier.verify(made_up(good, number), audiences)
+        except Refused as refusal:
+            refused += refusal.code == "identity.key_unknown"
+        clock.advance(0.006)
+    discovery = 0 if issuer_answers else 1  # after a failure the address of the keys is asked for anew
+    assert refused == 10_000
+    assert len(site.asked) - before <= 2 + discovery
 
 
 async def test_failed_fetches_count_too(idp: Idp, site: Site, verifier: TokenVerifier, clock: FakeClock) -> None:

@@ -1,0 +1,30 @@
+"""Bound tokens over HTTP, decided by the real policy: the holder is allowed, a thief with token and proof is not."""
+
+from typing import Any
+
+import pytest
+
+from tests.holder import URL, Holder
+from tests.idp import make_signer
+from tests.service import Bench
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("tokens.bound")]
+
+
+async def asked(pdp: Bench, caller: dict[str, Any], order: str = "o-1") -> tuple[str, list[str]]:
+    """Return the decision on a read of an order, and its reasons."""
+    answer = await pdp.ask("get_order", {"order": order}, caller=caller)
+    return answer["decision"], [reason["code"] for reason in answer["reasons"]]
+
+
+async def test_the_holder_may_call_and_repeat_and_a_thief_may_not(pdp: Bench) -> None:
+    holder = Holder(pdp.clock(), make_signer("ES256"))
+    token = pdp.token(cnf=holder.cnf)
+    dpop = {"proof": holder.proof(token, jti="p-api"), "method": "POST", "url": URL}
+    stolen = {"access_token": token, "dpop": dpop}
+    assert await asked(pdp, stolen) == ("allow", [])
+    assert await asked(pdp, stolen) == ("allow", [])
+    assert await asked(pdp, stolen, "o-2") == ("deny", ["identity.proof_replayed"])
+    assert await asked(pdp, {"access_token": token}) == ("deny", ["identity.sender_constraint"])
+    elsewhere = {**stolen, "dpop": {**dpop, "url": "https://evil.example/mcp"}}
+    assert await asked(pdp, elsewhere) == ("deny", ["identity.proof_url"])
