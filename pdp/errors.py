@@ -69,6 +69,9 @@ REFUSALS: dict[str, Meaning] = {
         "The person has not delegated to this agent", "The person delegates to the agent, or calls directly."
     ),
     "identity.session_revoked": Meaning("The session was revoked", "Sign in again."),
+    "identity.client_revoked": Meaning(
+        "The client that obtained the token was revoked", "An operator reinstates it: pdp identity reinstate client."
+    ),
     "facts.unavailable": Meaning(
         "Facts about the caller could not be read", "Repeat later; an operator checks the store."
     ),

@@ -85,6 +85,8 @@ async def identify(query: Query, world: World) -> Caller:
         raise Refused("identity.assertion_refused" if query.caller.asserted else "identity.token_missing")
     server = await world.people.server(query.tool.server)
     proof = await world.tokens.verify(query.caller.access_token, server.audiences)
+    token = proof.token  # a client may stand in each of these places; people are named apart from clients
+    await world.people.clients_must_live(token.issuer, filter(None, {token.client, token.subject, *token.actors}))
     parties = await _parties(proof.token, world)
     delegation = in_standing(parties.person, parties.agent, query.tool, world.now())
     session = await world.people.session(proof.token.issuer, proof.token.session)

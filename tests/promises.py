@@ -239,6 +239,10 @@ PROMISES = {
         "Change order is commit order.",
         "architecture, section 5",
     ),
+    "store.kills": Promise(
+        "What is revoked is refused at once everywhere, on record, and no import brings it back.",
+        "issue 4, build 7",
+    ),
     "store.schema": Promise(
         "Migrations lead to the tables we use, once.",
         "issue 3, build 4",

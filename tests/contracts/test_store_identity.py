@@ -1,12 +1,12 @@
 """The identity store on each database: imports all or nothing, feeds that never fight, one order of changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from pdp.errors import Fault
 from pdp.identity.feed import read_feed
@@ -18,7 +18,6 @@ from pdp.store.feeds import Difference
 from pdp.store.identity import find_alias, find_principal, find_server, find_session
 from pdp.store.sql import Store, open_store, reading, transaction
 from tests.conftest import START
-from tests.contracts.stores import postgres, postgres_programs
 
 pytestmark = pytest.mark.promise("store.imports")
 IDP = "https://idp.example"
@@ -61,29 +60,6 @@ FEED: dict[str, Any] = {
     ],
     "servers": [{"id": "payments", "audiences": {IDP: ["https://mcp.example/payments"]}, "required_scopes": ["tools"]}],
 }
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    programs = postgres_programs()
-    if programs is None:
-        pytest.skip("there is no local `postgres`: the store's contract was tested on SQLite only")
-    with postgres(programs) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
-    """Return the URL of an empty store."""
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'pdp.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    store = await open_store(found)
-    async with transaction(store) as connection:
-        await connection.execute(text("DROP SCHEMA public CASCADE"))
-        await connection.execute(text("CREATE SCHEMA public"))
-    await store.dispose()
-    return found
 
 
 @pytest.fixture
