@@ -29,6 +29,7 @@ PROBLEMS = {
     403: "The key lacks the scope or the server.",
     404: "Not known to this adapter.",
     409: "Used before with another body.",
+    412: "Changed since that revision.",
     413: "Too large.",
     415: "Not application/json.",
     429: "Too often.",

@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import Fault
 from ..identity.feed import Feed, read_feed
-from ..identity.importer import import_feed
+from ..identity.importer import How, import_feed
 from ..identity.revoke import KINDS, Target, reinstate, revoke
 from ..identity.rights import Held, Principal
 from ..settings import load
@@ -35,18 +35,22 @@ def identity() -> None:
 
 @identity.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
+@click.option("--prune", metavar="SOURCE", help="Remove what FILE no longer mentions; SOURCE must be its own.")
 @database
 @as_json
-def import_(file: Path, database: str | None, as_json: bool) -> None:
+def import_(file: Path, *, dry_run: bool, prune: str | None, database: str | None, as_json: bool) -> None:
     """Bring in FILE (YAML or JSON): all of it or nothing; the same again changes nothing."""
-    differences = asyncio.run(_import(read_feed(file.read_bytes()), database))
+    how = How(dry_run=dry_run, prune=prune)
+    differences = asyncio.run(_import(read_feed(file.read_bytes()), how, database))
     if as_json:
         click.echo(msgspec.json.encode(differences).decode())
         return
     for difference in differences:
         click.echo(_line(difference))
     changed = sum(difference.action != "kept" for difference in differences)
-    click.echo(f"Rows changed: {changed}." if changed else "Nothing to change.")
+    done = "Rows that would change" if dry_run else "Rows changed"
+    click.echo(f"{done}: {changed}." if changed else "Nothing to change.")
 
 
 @identity.command()
@@ -118,8 +122,8 @@ def _tell(what: str, targets: list[Target], *, as_json: bool) -> None:
     click.echo("\n".join(f"{what} {one.kind} {one.id}" for one in targets) or "Nothing to change.")
 
 
-async def _import(feed: Feed, database: str | None) -> list[Difference]:
-    return await in_office(lambda office: import_feed(office, feed), database)
+async def _import(feed: Feed, how: How, database: str | None) -> list[Difference]:
+    return await in_office(lambda office: import_feed(office, feed, how), database)
 
 
 async def _find(principal: str, database: str | None) -> Principal | None:
