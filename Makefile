@@ -47,6 +47,7 @@ rego: setup ## the policy pack: checks, tests with coverage, Regal, drift of gen
 
 bench: setup ## measure raw OPA, our engine client and whole decisions in one run
 	$(PY) -m tests.bench
+	$(PY) -m tests.bench.scale
 
 revocation: setup ## time from revoking on one replica to the deny on another, 200 times on each store
 	$(PY) -m tests.bench.revocation
