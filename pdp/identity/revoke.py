@@ -79,6 +79,8 @@ def must_be_a_target(target: Target, *, everything: bool = False) -> None:
     """Raise `Fault` for a kind, an issuer or an `everything` that do not go together."""
     if target.kind not in KINDS:
         raise Fault(f"{target.kind} cannot be revoked: name one of {', '.join(KINDS)}.")
+    if not target.id:
+        raise Fault("The id is empty: tokens without a session would all count as that one.")
     if (target.kind in OF_AN_ISSUER) != bool(target.issuer):
         raise Fault("A client or session, and nothing else, is named together with its issuer.")
     if everything and target.kind != "agent":

@@ -149,6 +149,11 @@ async def test_what_is_not_registered_is_named_instead_of_silently_revoked(wrong
         await revoke(office, wrong, "ops", "test")
 
 
+async def test_an_empty_id_revokes_nobody(office: Office) -> None:
+    with pytest.raises(Fault, match="empty"):
+        await revoke(office, Target("session", "", IDP), "ops", "test")
+
+
 @pytest.mark.parametrize("wrong", [Target("client", "c"), Target("session", "s"), Target("person", "alice", IDP)])
 async def test_clients_and_sessions_and_nothing_else_are_named_with_their_issuer(wrong: Target, office: Office) -> None:
     with pytest.raises(Fault, match="issuer"):
