@@ -3,7 +3,7 @@ PY  := .venv/bin/python
 BIN := .venv/bin
 PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-all lint types rego bench compose-test docs lock
+.PHONY: help setup run demo test test-all lint types rego bench revocation compose-test docs lock
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,10 @@ rego: setup ## the policy pack: checks, tests with coverage, Regal, drift of gen
 
 bench: setup ## measure raw OPA, our engine client and whole decisions in one run
 	$(PY) -m tests.bench
+	$(PY) -m tests.bench.scale
+
+revocation: setup ## time from revoking on one replica to the deny on another, 200 times on each store
+	$(PY) -m tests.bench.revocation
 
 compose-test: ## build the images, start the compose file for real, and call through it (skips without Docker)
 	bash tests/compose/run

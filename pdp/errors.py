@@ -114,6 +114,9 @@ REFUSALS: dict[str, Meaning] = {
         "An agent was handed the task by one that may not hand it on", "An operator registers it as a subagent."
     ),
     "identity.session_revoked": Meaning("The session was revoked", "Sign in again."),
+    "identity.client_revoked": Meaning(
+        "The client that obtained the token was revoked", "An operator reinstates it: pdp identity reinstate client."
+    ),
     "facts.unavailable": Meaning(
         "Facts about the caller could not be read", "Repeat later; an operator checks the store."
     ),

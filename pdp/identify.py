@@ -93,6 +93,8 @@ async def identify(query: Query, world: World, voucher: str | None = None) -> Ca
         return await _vouched(query.caller.asserted, voucher, query.tool, world)
     server = await world.people.server(query.tool.server)
     proof = await world.tokens.verify(query.caller.access_token, server.audiences, shown_with(query))
+    token = proof.token  # a client may stand in each of these places; people are named apart from clients
+    await world.people.clients_must_live(token.issuer, filter(None, {token.client, token.subject, *token.actors}))
     parties = await _parties(proof, world)
     delegation = in_standing(parties.person, parties.agents, query.tool, world.now())
     session = await world.people.session(proof.token.issuer, proof.token.session)

@@ -283,6 +283,14 @@ PROMISES = {
         "Change order is commit order.",
         "architecture, section 5",
     ),
+    "api.identity": Promise(
+        "The identity store is read, fed and told to forget over HTTP, by keys of that scope, without lost updates.",
+        "contracts, section 1",
+    ),
+    "store.kills": Promise(
+        "What is revoked is refused at once everywhere, on record, and no import brings it back.",
+        "issue 4, build 7",
+    ),
     "store.schema": Promise(
         "Migrations lead to the tables we use, once.",
         "issue 3, build 4",

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -29,6 +30,7 @@ PROBLEMS = {
     403: "The key lacks the scope or the server.",
     404: "Not known to this adapter.",
     409: "Used before with another body.",
+    412: "Changed since that revision.",
     413: "Too large.",
     415: "Not application/json.",
     429: "Too often.",
@@ -87,6 +89,10 @@ def handle_problems(routes: FastAPI) -> None:
     async def rejected(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Rejected)  # noqa: S101  # FastAPI calls it for nothing else
         return _problem(error)
+
+    @routes.exception_handler(RequestValidationError)
+    async def parameters(_request: Request, _error: Exception) -> Response:
+        return _problem(Rejected(400, "http.parameters", "A part of the path or query is not as it must be."))
 
     @routes.exception_handler(Unrecorded)
     async def unrecorded(_request: Request, _error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """`pdp identity`: bring people, agents and their rights in, and see what someone may do and why."""
 
 import asyncio
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import msgspec
 
 from ..errors import Fault
 from ..identity.feed import Feed, read_feed
-from ..identity.importer import import_feed
+from ..identity.importer import How, import_feed
+from ..identity.revoke import KINDS, Target, reinstate, revoke
 from ..identity.rights import Held, Principal
 from ..settings import load
 from ..store.feeds import Difference
 from ..store.identity import find_principal
+from ..store.revocations import Kind
 from ..store.sql import open_store
 from ..store.tables import NEVER
 from ..times import rfc3339, system_clock
@@ -32,18 +35,22 @@ def identity() -> None:
 
 @identity.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
+@click.option("--prune", metavar="SOURCE", help="Remove what FILE no longer mentions; SOURCE must be its own.")
 @database
 @as_json
-def import_(file: Path, database: str | None, as_json: bool) -> None:
+def import_(file: Path, *, dry_run: bool, prune: str | None, database: str | None, as_json: bool) -> None:
     """Bring in FILE (YAML or JSON): all of it or nothing; the same again changes nothing."""
-    differences = asyncio.run(_import(read_feed(file.read_bytes()), database))
+    how = How(dry_run=dry_run, prune=prune)
+    differences = asyncio.run(_import(read_feed(file.read_bytes()), how, database))
     if as_json:
         click.echo(msgspec.json.encode(differences).decode())
         return
     for difference in differences:
         click.echo(_line(difference))
     changed = sum(difference.action != "kept" for difference in differences)
-    click.echo(f"Rows changed: {changed}." if changed else "Nothing to change.")
+    done = "Rows that would change" if dry_run else "Rows changed"
+    click.echo(f"{done}: {changed}." if changed else "Nothing to change.")
 
 
 @identity.command()
@@ -59,8 +66,64 @@ def show(principal: str, database: str | None, as_json: bool) -> None:
     click.echo(json.dumps(shown) if as_json else "\n".join(_lines(shown)))
 
 
-async def _import(feed: Feed, database: str | None) -> list[Difference]:
-    return await in_office(lambda office: import_feed(office, feed), database)
+target = click.argument("kind", type=click.Choice(KINDS))
+identifier = click.argument("identifier", metavar="ID")
+issuer = click.option("--issuer", default="", help="Of a client or session: whose name ID is.")
+reason = click.option("--reason", required=True, help="Why; for the record.")
+by = click.option("--by", default=getpass.getuser, show_default="the user of this machine", help="Who decides.")
+
+
+@identity.command("revoke")
+@target
+@identifier
+@issuer
+@click.option("--everything", is_flag=True, help="Of an agent: all that was delegated to it, too.")
+@reason
+@by
+@database
+@as_json
+def revoke_(
+    *,
+    kind: Kind,
+    identifier: str,
+    issuer: str,
+    everything: bool,
+    reason: str,
+    by: str,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Stop the KIND called ID on every replica within two seconds, until it is reinstated."""
+    named = Target(kind, identifier, issuer)
+    work = in_office(lambda office: revoke(office, named, by, reason, everything=everything), database)
+    _tell("revoked", asyncio.run(work).revoked, as_json=as_json)
+
+
+@identity.command("reinstate")
+@target
+@identifier
+@issuer
+@reason
+@by
+@database
+@as_json
+def reinstate_(
+    *, kind: Kind, identifier: str, issuer: str, reason: str, by: str, database: str | None, as_json: bool
+) -> None:
+    """Let the KIND called ID act again, as far as its feed says it may."""
+    work = in_office(lambda office: reinstate(office, Target(kind, identifier, issuer), by, reason), database)
+    _tell("reinstated", asyncio.run(work).reinstated, as_json=as_json)
+
+
+def _tell(what: str, targets: list[Target], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode({what: targets}).decode())
+        return
+    click.echo("\n".join(f"{what} {one.kind} {one.id}" for one in targets) or "Nothing to change.")
+
+
+async def _import(feed: Feed, how: How, database: str | None) -> list[Difference]:
+    return await in_office(lambda office: import_feed(office, feed, how), database)
 
 
 async def _find(principal: str, database: str | None) -> Principal | None:

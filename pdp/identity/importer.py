@@ -4,18 +4,36 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
+from msgspec import Struct
+
 from ..audit.office import Office
 from ..errors import Fault
-from ..store.changes import append, lock
-from ..store.feeds import SHAPES, Difference, apply_rows, nested_groups, unknown_names
+from ..store.changes import append, latest, lock
+from ..store.feeds import SHAPES, Difference, apply_rows, names_of, nested_groups, unknown_names
 from ..store.sql import Store, transaction
 from .feed import Feed
 from .rows import Rows, wanted_rows
 
+
+class How(Struct, frozen=True):
+    """How to import: `dry_run` changes nothing; `prune` names the feed's own source, whose other rows go;
+    `expected` is the identity revision the store must still be at.
+    """
+
+    dry_run: bool = False
+    prune: str | None = None
+    expected: int | None = None
+
+
+AS_IT_IS = How()
 NAMED = 5  # names in one error; the reader finds the rest alike
 
 
-async def import_feed(office: Office, feed: Feed) -> list[Difference]:
+class MovedOn(Fault):
+    """The store is no longer at the revision that the importer had looked at."""
+
+
+async def import_feed(office: Office, feed: Feed, how: How = AS_IT_IS) -> list[Difference]:
     """Import a feed and put what it changed on record, in one: see `import_identity`. Raises `Unrecorded` too."""
 
     async def told(differences: list[Difference]) -> None:
@@ -23,25 +41,39 @@ async def import_feed(office: Office, feed: Feed) -> list[Difference]:
         if counts:
             await office.put_on_record("identity.imported", {"source": feed.source, "rows": dict(counts)})
 
-    return await import_identity(office.store, feed, office.now(), told)
+    return await import_identity(office.store, feed, office.now(), told, how)
 
 
 async def import_identity(
-    store: Store, feed: Feed, now: datetime, told: Callable[[list[Difference]], Awaitable[None]] | None = None
+    store: Store,
+    feed: Feed,
+    now: datetime,
+    told: Callable[[list[Difference]], Awaitable[None]] | None = None,
+    how: How = AS_IT_IS,
 ) -> list[Difference]:
     """Bring the store to what `feed` says and return the differences, row by row; `told` hears them before the commit.
 
-    People and others that the feed does not mention stay as they are; what it mentions has, of this source, exactly
-    what it lists. Raises `Fault` when the feed contradicts itself or the store (nothing is changed), and
-    `StoreUnavailable`.
+    People and others that the feed does not mention stay as they are, unless it prunes; what it mentions has, of this
+    source, exactly what it lists. Raises `Fault` when the feed contradicts itself or the store, `MovedOn` (nothing is
+    changed by either), and `StoreUnavailable`.
     """
+    if how.prune not in {None, feed.source}:
+        raise Fault(f"The feed is of {feed.source}: it cannot prune {how.prune}. Nothing was changed.")
     rows = wanted_rows(feed)
     _must_say_once(rows)
     async with transaction(store) as connection:
         await lock(connection)  # what we write depends on what we read
+        if how.expected is not None and how.expected != await latest(connection, "identity"):
+            raise MovedOn("The store has changed since: look again. Nothing was changed.")
         _must_know(await unknown_names(connection, rows))
-        differences = await apply_rows(connection, rows, _names(rows), feed.source)
+        pruned = await names_of(connection, feed.source) if how.prune else {}
+        names = {kind: ids | pruned.get(kind, set()) for kind, ids in _names(rows).items()}
+        differences = await apply_rows(connection, rows, names, feed.source)
+        _must_know(await unknown_names(connection, rows))  # nothing pruned is still referred to
         _must_not_circle(await nested_groups(connection))
+        if how.dry_run:
+            await connection.rollback()
+            return differences
         touched = [entry for difference in differences for entry in difference.touched]
         await append(connection, "identity", touched, now)
         if told:

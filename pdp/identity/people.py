@@ -14,6 +14,7 @@ from ..store import identity as stored
 from ..store.changes import MANY, Change, latest, since
 from ..store.follow import Follower
 from ..store.identity import Server, SessionRecord, Unreadable
+from ..store.revocations import client_revoked
 from ..store.sql import Store, StoreUnavailable, reading
 from ..times import Clock
 from .rights import Principal
@@ -22,6 +23,7 @@ from .shelf import Shelf
 PRINCIPALS = 10_000  # cached a process, with all their rights: about 100 MB when each holds fifty
 ALIASES = 50_000  # cached a process, unknown ones too, so that a stranger costs one query
 SESSIONS = 50_000  # cached a process
+CLIENTS = 50_000  # cached a process, those that nobody revoked too
 SERVERS = 1_000  # cached a process
 USES = 100_000  # (person, agent, tool) triples remembered as used before
 
@@ -39,6 +41,7 @@ class People:
         self._principals = Shelf[str, Principal | None](PRINCIPALS, lambda key: stored.find_principal(store, key))
         self._aliases = Shelf[Named, str | None](ALIASES, lambda key: stored.find_alias(store, *key))
         self._sessions = Shelf[Named, SessionRecord](SESSIONS, lambda key: stored.find_session(store, *key))
+        self._clients = Shelf[Named, bool](CLIENTS, lambda key: client_revoked(store, *key))
         self._servers = Shelf[str, Server](SERVERS, lambda key: stored.find_server(store, key))
         self._used: OrderedDict[tuple[str | None, str | None, str, str], None] = OrderedDict()
         self.revision = 0
@@ -63,6 +66,12 @@ class People:
     async def session(self, issuer: str, identifier: str) -> SessionRecord:
         """Return what is known about a sign-in. Raises `Refused`."""
         return await self._ask(self._sessions, (issuer, identifier))
+
+    async def clients_must_live(self, issuer: str, names: Iterable[str]) -> None:
+        """Raise `Refused` `identity.client_revoked` when an operator revoked one of these clients of `issuer`."""
+        for name in names:
+            if await self._ask(self._clients, (issuer, name)):
+                raise Refused("identity.client_revoked", name)
 
     async def server(self, identifier: str) -> Server:
         """Return the audiences and scopes of a server; an unknown one accepts no audience. Raises `Refused`."""
@@ -108,7 +117,7 @@ class People:
             touched.setdefault(change.kind, set()).add(change.key)
         if not touched:
             return
-        if touched.keys() - {"principal", "group", "role", "alias", "session", "server"}:
+        if touched.keys() - {"principal", "group", "role", "alias", "session", "client", "server"}:
             self._forget_all()  # a kind that a newer release writes: unknown is everything
             return
         rights = frozenset(f"{kind}:{key}" for kind in ("group", "role") for key in touched.get(kind, ()))
@@ -117,12 +126,14 @@ class People:
             self._principals.drop_where(lambda kept: kept is not None and not rights.isdisjoint(kept.depends))
         self._aliases.drop(_names(touched.get("alias", ())))
         self._sessions.drop(_names(touched.get("session", ())))
+        self._clients.drop(_names(touched.get("client", ())))
         self._servers.drop(touched.get("server", ()))
 
     def _forget_all(self) -> None:
         self._principals.clear()
         self._aliases.clear()
         self._sessions.clear()
+        self._clients.clear()
         self._servers.clear()
 
 

@@ -31,7 +31,7 @@ class Registered(Struct, frozen=True):
 
     id: str
     kind: Kind
-    status: Literal["active", "suspended", "disabled", "deleted"]
+    status: Literal["active", "suspended", "disabled", "deleted", "revoked"]  # the last is never a feed's
     display: str
     owners: list[str] | None = None
     max_impact: Impact | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Table, bindparam, delete, insert, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import Fault
@@ -110,9 +110,23 @@ async def apply_rows(
         rows = {_key(shape, row): row for row in wanted[name]}
         known = await _known(connection, shape, names, rows)
         found = list(compare(shape, known, rows, source))
-        await _write(connection, shape, found)
+        await _write(connection, shape, [one for one in found if one.action != "removed"])
         differences += found
+    for name, shape in reversed(SHAPES.items()):  # what is new may hang on what goes; children go first
+        await _write(connection, shape, [one for one in differences if (one.table, one.action) == (name, "removed")])
     return differences
+
+
+async def names_of(connection: AsyncConnection, source: str) -> dict[str, set[str]]:
+    """Return by kind the ids that rows of this source speak about."""
+    names: dict[str, set[str]] = {}
+    for shape in SHAPES.values():
+        columns = shape.table.c
+        kind = columns[shape.kind] if shape.kind.endswith("_kind") else literal(shape.kind)
+        query = select(kind, columns[shape.owner]).where(columns.source == source).distinct()
+        for of, identifier in await connection.execute(query):
+            names.setdefault(of, set()).add(identifier)
+    return names
 
 
 def compare(shape: Shape, known: Mapping[Key, Row], wanted: Mapping[Key, Row], source: str) -> Iterator[Difference]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import Fault
@@ -33,6 +33,7 @@ from .tables import (
     entitlements,
     memberships,
     principals,
+    revocations,
     role_assignments,
     servers,
     sessions,
@@ -80,11 +81,14 @@ async def find_principal(store: Store, identifier: str) -> Principal | None:
 
 async def find_session(store: Store, issuer: str, identifier: str) -> SessionRecord:
     """Return what is known about a sign-in; one never heard of is not revoked."""
-    revoked = select(sessions.c.revoked_at).where(sessions.c.issuer == issuer, sessions.c.id == identifier)
+    noted = select(sessions.c.revoked_at).where(sessions.c.issuer == issuer, sessions.c.id == identifier)
+    killed = select(revocations.c.at).where(
+        revocations.c.kind == "session", revocations.c.issuer == issuer, revocations.c.id == identifier
+    )
     async with reading(store) as connection:
-        row = (await connection.execute(revoked)).scalar_one_or_none()
+        found = [(await connection.execute(query)).scalar_one_or_none() for query in (noted, killed)]
         evidence = await _read(connection, _signals("session", f"{issuer} {identifier}"), Signal)
-    return SessionRecord(revoked=row is not None, signals=tuple(evidence))
+    return SessionRecord(revoked=any(found), signals=tuple(evidence))
 
 
 async def find_server(store: Store, identifier: str) -> Server:
@@ -124,8 +128,11 @@ async def _read(connection: AsyncConnection, query: Select[Any], kind: type[T]) 
 
 
 def _registered(identifier: str) -> Select[Any]:
-    columns = (*principals.c["id", "kind", "status", "display"], *agents.c["owners", "max_impact", "ceiling"])
-    return select(*columns).outerjoin_from(principals, agents).where(principals.c.id == identifier)
+    killed = and_(revocations.c.kind == principals.c.kind, revocations.c.id == principals.c.id)
+    status = case((revocations.c.at.is_not(None), "revoked"), else_=principals.c.status).label("status")
+    columns = (*principals.c["id", "kind", "display"], *agents.c["owners", "max_impact", "ceiling"])
+    query = select(status, *columns).outerjoin_from(principals, agents).outerjoin(revocations, killed)
+    return query.where(principals.c.id == identifier)
 
 
 def _memberships(identifier: str) -> Select[Any]:
@@ -157,8 +164,11 @@ def _held_by(table: Any, holders: list[tuple[str, str]]) -> Any:
 
 
 def _delegations(person: str) -> Select[Any]:
-    columns = delegations.c["id", "agent", "scope", "max_impact", "expires_at", "revoked_at"]
-    return select(*columns).where(delegations.c.person == person)
+    killed = and_(revocations.c.kind == "delegation", revocations.c.id == delegations.c.id)
+    columns = delegations.c["id", "agent", "scope", "max_impact", "expires_at"]
+    revoked_at = func.coalesce(delegations.c.revoked_at, revocations.c.at).label("revoked_at")
+    query = select(*columns, revoked_at).outerjoin_from(delegations, revocations, killed)
+    return query.where(delegations.c.person == person)
 
 
 def _links(parent: str) -> Select[Any]:

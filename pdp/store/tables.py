@@ -99,6 +99,15 @@ sessions = Table(
     Column("principal", String, index=True), Column("revoked_at", String), _source(),
 )
 
+revocations = Table(  # what an operator stopped; feeds never write here, so no import brings anything back
+    "revocations", metadata,
+    Column("kind", String, primary_key=True),  # person | agent | client | session | delegation
+    Column("issuer", String, primary_key=True),  # of a client or session; else empty
+    Column("id", String, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("by", String, nullable=False), Column("reason", String, nullable=False),
+)
+
 signals = Table(
     "signals", metadata, _key(),
     Column("entity_kind", String, nullable=False),  # person | agent | session

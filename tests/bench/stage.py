@@ -66,7 +66,7 @@ async def furnish(data_dir: Path) -> Home:
     store = await open_store(f"sqlite+aiosqlite:///{data_dir / 'pdp.db'}")
     try:
         await import_identity(store, read_feed(json.dumps(people.FEED).encode()), now)
-        await _register(store, data_dir)
+        await register(store, data_dir)
         return Home(data_dir, await _key(store), idp)
     finally:
         await store.dispose()
@@ -80,7 +80,8 @@ def new_issuer(data_dir: Path, now: datetime) -> Idp:
     return idp
 
 
-async def _register(store: Store, data_dir: Path) -> None:
+async def register(store: Store, data_dir: Path) -> None:
+    """Bring in the two tools and approve them."""
     log = Log(data_dir / "log" / "bench", system_clock)
     office = Office(store, log, system_clock)
     try:
@@ -101,11 +102,11 @@ async def _key(store: Store) -> str:
 
 
 @asynccontextmanager
-async def serving(home: Home, checkout: Path) -> AsyncIterator[tuple[int, int]]:
+async def serving(home: Home, checkout: Path, **more: str) -> AsyncIterator[tuple[int, int]]:
     """Run the `pdp serve` of a checkout; yields its process id and its port. Raises `RuntimeError`."""
     issuers = json.dumps([{"issuer": ISSUER, "jwks_file": str(home.data_dir / "jwks.json")}])
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PDP_") or k in KEPT_VARIABLES}
-    environ = {**inherited, **SETTINGS, "PDP_DATA_DIR": str(home.data_dir), "PDP_ISSUERS": issuers}
+    environ = {**inherited, **SETTINGS, "PDP_DATA_DIR": str(home.data_dir), "PDP_ISSUERS": issuers, **more}
     command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=checkout, env=environ, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL

@@ -19,6 +19,7 @@ from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
 from pdp.errors import Refused
 
+from .stores import postgres_url, url  # noqa: F401  # fixtures of the store suites
 from .website import Website, serving
 
 CONNECTIONS = 2

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from sqlalchemy import text
+
+from pdp.store.sql import open_store, transaction
+
 NOBODY = 65534  # PostgreSQL refuses to run as root; this user owns nothing else
 
 
@@ -38,3 +43,27 @@ def postgres(programs: Path) -> Iterator[str]:
     finally:
         run("pg_ctl", "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Return the URL of a PostgreSQL that the whole run shares; skips loudly where there is none."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("there is no local `postgres`: the store's contract was tested on SQLite only")
+    with postgres(programs) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty store."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'pdp.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    store = await open_store(found)
+    async with transaction(store) as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+    await store.dispose()
+    return found

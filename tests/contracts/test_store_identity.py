@@ -1,16 +1,16 @@
 """The identity store on each database: imports all or nothing, feeds that never fight, one order of changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from pdp.errors import Fault
 from pdp.identity.feed import read_feed
-from pdp.identity.importer import import_identity
+from pdp.identity.importer import How, MovedOn, import_identity
 from pdp.identity.rights import Principal
 from pdp.store import tables
 from pdp.store.changes import MANY, append, latest, since
@@ -18,7 +18,6 @@ from pdp.store.feeds import Difference
 from pdp.store.identity import find_alias, find_principal, find_server, find_session
 from pdp.store.sql import Store, open_store, reading, transaction
 from tests.conftest import START
-from tests.contracts.stores import postgres, postgres_programs
 
 pytestmark = pytest.mark.promise("store.imports")
 IDP = "https://idp.example"
@@ -61,29 +60,6 @@ FEED: dict[str, Any] = {
     ],
     "servers": [{"id": "payments", "audiences": {IDP: ["https://mcp.example/payments"]}, "required_scopes": ["tools"]}],
 }
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    programs = postgres_programs()
-    if programs is None:
-        pytest.skip("there is no local `postgres`: the store's contract was tested on SQLite only")
-    with postgres(programs) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
-    """Return the URL of an empty store."""
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'pdp.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    store = await open_store(found)
-    async with transaction(store) as connection:
-        await connection.execute(text("DROP SCHEMA public CASCADE"))
-        await connection.execute(text("CREATE SCHEMA public"))
-    await store.dispose()
-    return found
 
 
 @pytest.fixture
@@ -355,3 +331,43 @@ async def test_imports_at_the_same_time_all_arrive(url: str) -> None:
     async with reading(stores[0]) as connection:
         assert len(await since(connection, "identity", 0)) == 16
     await asyncio.gather(*(s.dispose() for s in stores))
+
+
+async def test_a_dry_run_tells_what_would_change_and_changes_nothing(store: Store) -> None:
+    before = await dump(store)
+    found = await import_identity(store, read_feed(msgspec.json.encode(FEED)), START, how=How(dry_run=True))
+    assert len(found) == 16
+    assert await dump(store) == before
+
+
+@pytest.mark.promise("store.sources")
+async def test_pruning_removes_what_the_feed_no_longer_mentions_and_nothing_of_another_source(store: Store) -> None:
+    await bring(store)
+    await bring(store, {"source": "hr", "people": [{"id": "erin"}]})
+    small = read_feed(msgspec.json.encode({"source": "corp-directory", "people": [{"id": "bob"}]}))
+    found = await import_identity(store, small, START, how=How(prune="corp-directory"))
+    assert {one.action for one in found} == {"removed"}
+    assert await find_principal(store, "alice") is None
+    assert await find_alias(store, IDP, "client-7") is None
+    assert (await principal(store, "bob")).rights == ()
+    assert (await principal(store, "erin")).registered.kind == "person"
+
+
+async def test_a_feed_cannot_prune_another_source_or_what_it_still_refers_to(store: Store) -> None:
+    await bring(store)
+    before = await dump(store)
+    feed = read_feed(msgspec.json.encode({"source": "corp-directory", "people": [{"id": "bob", "groups": ["staff"]}]}))
+    for source, says in (("hr", "cannot prune hr"), ("corp-directory", "groups that nobody has registered: staff")):
+        with pytest.raises(Fault, match=says):
+            await import_identity(store, feed, START, how=How(prune=source))
+        assert await dump(store) == before
+
+
+async def test_an_import_at_a_revision_that_has_passed_changes_nothing(store: Store) -> None:
+    await bring(store)
+    async with reading(store) as connection:
+        seen = await latest(connection, "identity")
+    await bring(store, {"source": "hr", "people": [{"id": "erin"}]})
+    with pytest.raises(MovedOn):
+        await import_identity(store, read_feed(b'{"source": "hr"}'), START, how=How(expected=seen, prune="hr"))
+    assert await find_principal(store, "erin") is not None

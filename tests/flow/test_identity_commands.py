@@ -92,3 +92,43 @@ def test_someone_nobody_knows_ends_with_a_sentence_and_a_status(tmp_path: Path) 
     done = pdp(tmp_path, "show", "nobody")
     assert done.returncode == 1
     assert "Nobody is registered as nobody" in done.stderr
+
+
+def test_a_dry_run_prints_the_difference_and_changes_nothing(tmp_path: Path) -> None:
+    dry = pdp(tmp_path, "import", feed(tmp_path), "--dry-run")
+    assert dry.stdout.splitlines()[-1] == "Rows that would change: 10."
+    assert pdp(tmp_path, "show", "alice").returncode == 1
+
+
+def test_pruning_is_for_the_feeds_own_source_only(tmp_path: Path) -> None:
+    pdp(tmp_path, "import", feed(tmp_path))
+    less = feed(tmp_path, "source: corp-directory\npeople: [{id: bob}]")
+    wrong = pdp(tmp_path, "import", less, "--prune", "hr")
+    assert (wrong.returncode, "it cannot prune hr" in wrong.stderr) == (1, True)
+    assert "- principals alice" in pdp(tmp_path, "import", less, "--prune", "corp-directory").stdout.splitlines()
+    assert pdp(tmp_path, "show", "alice").returncode == 1
+
+
+@pytest.mark.promise("store.kills")
+def test_who_is_revoked_is_shown_as_revoked_until_reinstated(tmp_path: Path) -> None:
+    pdp(tmp_path, "import", feed(tmp_path))
+    done = pdp(tmp_path, "revoke", "agent", "bot", "--everything", "--reason", "prompt injection")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["revoked", "agent"], ["revoked", "delegation"]]
+    assert pdp(tmp_path, "revoke", "agent", "bot", "--reason", "again").stdout == "Nothing to change.\n"
+    pdp(tmp_path, "import", feed(tmp_path))
+    assert pdp(tmp_path, "show", "bot").stdout.splitlines()[0] == "agent bot (no name), revoked"
+    assert pdp(tmp_path, "show", "alice").stdout.splitlines()[-1].endswith(", revoked")
+    back = pdp(tmp_path, "reinstate", "agent", "bot", "--reason", "fixed", "--json")
+    assert json.loads(back.stdout) == {"reinstated": [{"kind": "agent", "id": "bot", "issuer": ""}]}
+    assert pdp(tmp_path, "show", "bot").stdout.splitlines()[0] == "agent bot (no name), active"
+
+
+@pytest.mark.promise("store.kills")
+@pytest.mark.parametrize("words", [("person", "nobody"), ("client", "c-1"), ("person", "alice", "--issuer", "i")])
+def test_a_revocation_that_would_stop_nobody_ends_with_a_sentence_and_a_status(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    pdp(tmp_path, "import", feed(tmp_path))
+    done = pdp(tmp_path, "revoke", *words, "--reason", "test")
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)

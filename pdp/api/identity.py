@@ -1,0 +1,148 @@
+"""The identity store over HTTP (contracts, section 1): who is registered, feeds, kill switches. Scope `identity`."""
+
+import logging
+from collections.abc import Awaitable
+from typing import Literal, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+
+from ..audit.office import Office
+from ..errors import Fault, Rejected, Unrecorded
+from ..identity.feed import Feed
+from ..identity.importer import How, MovedOn, import_feed
+from ..identity.revoke import NotRegistered, Reinstated, Revoked, Target, reinstate, revoke
+from ..identity.rights import Principal
+from ..store.changes import latest
+from ..store.feeds import Difference
+from ..store.identity import find_principal
+from ..store.revocations import Kind
+from ..store.sql import StoreUnavailable, reading
+from .decisions import Desk
+from .http import Scope, header
+from .openapi import answers, reads
+
+FEED_FACTOR = 16  # a feed may be this many times larger than one query; larger ones come by the command line
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why something is stopped or reinstated. `issuer`: of a client or session. `everything`: of an agent."""
+
+    reason: str
+    issuer: str = ""
+    everything: bool = False
+
+
+class Imported(Struct, frozen=True):
+    """What an import changed, or would have; `revision` is the identity revision it led to."""
+
+    revision: int
+    differences: list[Difference]
+
+
+KINDS: list[type] = [Order, Revoked, Reinstated, Principal, Feed, Imported]
+"""What the OpenAPI description names."""
+
+
+def router(desk: Desk) -> APIRouter:
+    """Return the routes under `/v1/identity`; each needs a key with the scope `identity`."""
+    routes = APIRouter(prefix="/v1/identity", tags=["identity"])
+    office = Office(desk.store, desk.world.log, desk.world.now)
+    _killing(routes, desk, office)
+
+    @routes.post("/feeds", openapi_extra=reads(Feed), responses=answers("Imported", 400, 401, 403, 409, 412, 413, 503))
+    async def feeds(request: Request, dry_run: bool = False, prune: str | None = None) -> Response:
+        """Bring in a feed: all of it or nothing. `If-Match` with an identity revision: only if it is still that."""
+        desk.admit(request.scope, "identity")
+        _, value = await desk.read(request.scope, request.receive, FEED_FACTOR)
+        how = How(dry_run=dry_run, prune=prune, expected=_expected(request.scope))
+        differences = await _carried_out(import_feed(office, _converted(value, Feed), how))
+        revision = await _carried_out(_revision(desk))
+        return _sent(Imported(revision, differences), revision)
+
+    @routes.get(
+        "/{kind}/{id:path}",
+        openapi_extra={"security": [{"key": []}]},
+        responses=answers("Principal", 401, 403, 404, 503),
+    )
+    async def show(kind: Literal["person", "agent"], id: str, request: Request) -> Response:  # noqa: A002
+        """Return a person or an agent with every right and its way; the ETag is the identity revision."""
+        desk.admit(request.scope, "identity")
+        revision = await _carried_out(_revision(desk))  # read first: what is shown is never older than it
+        found = await _carried_out(find_principal(desk.store, id))
+        if found is None or found.registered.kind != kind:
+            raise Rejected(404, "identity.unknown", f"There is no {kind} of that id.")
+        return _sent(found, revision)
+
+    return routes
+
+
+def _killing(routes: APIRouter, desk: Desk, office: Office) -> None:
+    problems = (400, 401, 403, 404, 413, 415, 429, 503)
+
+    @routes.post("/{kind}/{id:path}/revoke", openapi_extra=reads(Order), responses=answers("Revoked", *problems))
+    async def stop(kind: Kind, id: str, request: Request) -> Response:  # noqa: A002  # the name in contracts
+        """Stop a person, agent, client, session or delegation on every replica within two seconds."""
+        by = desk.admit(request.scope, "identity").id
+        order = _converted((await desk.read(request.scope, request.receive))[1], Order)
+        target = Target(kind, id, order.issuer)
+        done = await _carried_out(revoke(office, target, by, order.reason, everything=order.everything))
+        await _carried_out(desk.world.people.poll())  # this replica need not wait for the next poll
+        return _sent(done)
+
+    @routes.post("/{kind}/{id:path}/reinstate", openapi_extra=reads(Order), responses=answers("Reinstated", *problems))
+    async def again(kind: Kind, id: str, request: Request) -> Response:  # noqa: A002
+        """Let what was stopped act again, as far as its feed says it may."""
+        by = desk.admit(request.scope, "identity").id
+        order = _converted((await desk.read(request.scope, request.receive))[1], Order)
+        return _sent(await _carried_out(reinstate(office, Target(kind, id, order.issuer), by, order.reason)))
+
+
+async def _carried_out(work: Awaitable[T]) -> T:
+    """Return what `work` does, or raise the problem that says why not: without an echo, details go to our log."""
+    try:
+        return await work
+    except Unrecorded:
+        raise
+    except MovedOn:
+        raise Rejected(412, "identity.moved_on", "The store has changed since that revision.") from None
+    except NotRegistered:
+        raise Rejected(404, "identity.unknown", "There is nothing of that kind and id.") from None
+    except StoreUnavailable:
+        raise Rejected(503, "store.unavailable", "The store cannot be reached now.") from None
+    except Fault as fault:
+        logger.warning("an order on identities was refused: %s", fault)
+        raise Rejected(
+            409, "identity.refused", "It contradicts itself or the store; the PDP's log says where."
+        ) from None
+
+
+async def _revision(desk: Desk) -> int:
+    async with reading(desk.store) as connection:
+        return await latest(connection, "identity")
+
+
+def _expected(scope: Scope) -> int | None:
+    given = header(scope, b"if-match")
+    if given is None:
+        return None
+    if not given.strip('"').isdecimal():
+        raise Rejected(400, "http.if_match", "If-Match takes one identity revision, as an ETag gave it.")
+    return int(given.strip('"'))
+
+
+def _converted(value: object, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        logger.warning("a body is not a %s: %s", kind.__name__, error)
+        raise Rejected(400, "query.malformed", "The body does not have the form; the PDP's log says where.") from None
+
+
+def _sent(value: Struct, revision: int | None = None) -> Response:
+    etag = {} if revision is None else {"ETag": f'"{revision}"'}
+    headers = {"Cache-Control": "no-store", **etag}
+    return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)
