@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 
-from .api import audit, decisions, health, identity
+from .api import audit, decisions, health, identity, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
@@ -176,9 +176,10 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
     routes.include_router(decisions.router(desk))
     routes.include_router(audit.router(desk))
     routes.include_router(identity.router(desk))
+    routes.include_router(signals.router(desk))
     routes.include_router(health.router(world, readiness, metrics))
     handle_problems(routes)
-    describe(routes, [*decisions.KINDS, *identity.KINDS, audit.Decided], decisions.SCHEMAS)
+    describe(routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

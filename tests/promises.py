@@ -87,6 +87,10 @@ PROMISES = {
         "Unusual speed, bursts of denies and probing raise the risk of that caller, and fade.",
         "issue 4, build 6",
     ),
+    "signals.taken": Promise(
+        "A signal counts at once, once, until it expires, on record, and only from a key that may send one.",
+        "issue 4, build 6",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",

@@ -8,6 +8,7 @@ COMMANDS = {  # command -> module of this package that defines it under the same
     "why": "why",
     "keys": "keys",
     "identity": "identity",
+    "signal": "signal",
     "registry": "registry",
     "policy": "policy",
     "log": "log",

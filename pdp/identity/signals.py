@@ -1,0 +1,108 @@
+"""Signals: what others tell us about a person, an agent or a session, and how much it weighs.
+
+Each belongs to its source and expires. The same signal again changes nothing; another one under its id is refused, so a
+source that repeats itself after a lost answer is safe, and one that rewrites history is noticed.
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..audit.office import Office
+from ..errors import Fault
+from ..store.changes import lock
+from ..store.revocations import registered
+from ..store.signals import add_signal, stored_signal
+from ..store.sql import transaction
+from ..store.tables import NEVER
+from ..times import rfc3339
+from .feed import Id, Text, Time
+from .risk import Kind as Weighing
+from .risk import Weights
+
+FUTURE_S = 60  # clocks differ; what is observed later than that was not observed
+
+
+class SignalBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """One signal. `id` is its source's own; a session is `<issuer> <sid>`.
+
+    `weight` (per mille) and `half_life_s` are those of the code in config.yaml, which must know it, unless given.
+    """
+
+    id: Id
+    entity_kind: Literal["person", "agent", "session"]
+    entity: Text
+    code: Id
+    observed_at: Time
+    expires_at: Time | None = None
+    weight: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    half_life_s: Annotated[int, Meta(ge=0)] | None = None
+
+
+class Taken(Struct, frozen=True):
+    """A signal as it counts. Times are RFC 3339, `weight` is a probability per mille."""
+
+    id: str
+    entity_kind: str
+    entity: str
+    code: str
+    weight: int
+    observed_at: str
+    half_life_s: int
+    expires_at: str
+    source: str
+
+
+class Contradicted(Fault):
+    """Another signal was taken under this id."""
+
+
+class NotConcerned(Fault):
+    """The signal is about nobody who is registered."""
+
+
+async def receive(office: Office, body: SignalBody, source: str, weights: Weights) -> Taken:
+    """Take a signal, on record before it counts; the same again is answered alike.
+
+    Raises `Fault` for one that cannot be, `Contradicted`, `NotConcerned`, `Unrecorded` and `StoreUnavailable`.
+    """
+    taken = weighed(body, source, weights, office.now())
+    async with transaction(office.store) as connection:
+        await lock(connection)  # the same signal may arrive twice at once
+        known = await stored_signal(connection, taken.id)
+        if known is not None:
+            if msgspec.convert(known, Taken) != taken:
+                raise Contradicted(f"The signal {body.id} of {source} says something else: give yours another id.")
+            return taken
+        if body.entity_kind != "session" and not await registered(connection, body.entity_kind, body.entity):
+            raise NotConcerned(f"No {body.entity_kind} is registered as {body.entity}.")
+        await add_signal(connection, msgspec.to_builtins(taken), office.now())
+        await office.put_on_record("signal.received", msgspec.to_builtins(taken))
+    return taken
+
+
+def weighed(body: SignalBody, source: str, weights: Weights, now: datetime) -> Taken:
+    """Return what a signal counts for. Raises `Fault` for an unknown code without a weight, or impossible times."""
+    known = weights.signs.get(body.code)
+    if known is None and body.weight is None:
+        raise Fault(f"config.yaml does not know the sign {body.code}: give its weight, or add it to risk.signs.")
+    if body.observed_at > now + timedelta(seconds=FUTURE_S):
+        raise Fault("The signal was observed in the future: look at the clocks.")
+    if body.expires_at is not None and body.expires_at <= body.observed_at:
+        raise Fault("The signal expires before it was observed.")
+    if body.entity_kind == "session" and " " not in body.entity:
+        raise Fault("A session is named by its issuer, a space, and its sid.")
+    kind = known or Weighing(0.0, 0)
+    return Taken(
+        id=f"{source} {body.id}",
+        entity_kind=body.entity_kind,
+        entity=body.entity,
+        code=body.code,
+        weight=round(kind.probability * 1000) if body.weight is None else body.weight,
+        observed_at=rfc3339(body.observed_at),
+        half_life_s=kind.half_life_s if body.half_life_s is None else body.half_life_s,
+        expires_at=rfc3339(body.expires_at) if body.expires_at else NEVER,
+        source=source,
+    )
