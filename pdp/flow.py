@@ -21,7 +21,7 @@ from .decide import PolicyInput, Verdict, decide, refused
 from .engine import Engine
 from .enrich import Facts, enrich
 from .errors import Refused, Unrecorded
-from .identify import Caller, identify
+from .identify import PLAIN, Asker, Caller, identify
 from .identity.habits import Habits
 from .identity.people import People
 from .identity.tokens import TokenVerifier
@@ -67,7 +67,7 @@ class Case:
     received_at: datetime
     deadline: float
     started: float
-    voucher: str | None = None
+    asker: Asker = PLAIN
     caller: Caller | None = None
     facts: Facts | None = None
     tool: Tool | None = None
@@ -86,28 +86,28 @@ class Case:
         return self.caller, self.facts, self.tool
 
 
-async def answer(query: Query, pep: str, request_id: str, world: World, voucher: str | None = None) -> Answer:
+async def answer(query: Query, pep: str, request_id: str, world: World, asker: Asker = PLAIN) -> Answer:
     """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed.
 
-    `voucher`: `pep` again if its key lets it vouch for callers; else None.
+    `asker`: what the key of `pep` lets it do, and demands.
     """
-    case = open_case(query, pep, request_id, world, voucher)
+    case = open_case(query, pep, request_id, world, asker)
     verdict = await judge(case, world)
     return await conclude(case, verdict, world)
 
 
 async def judge_together(
-    queries: Sequence[Query], pep: str, request_id: str, world: World, voucher: str | None = None
+    queries: Sequence[Query], pep: str, request_id: str, world: World, asker: Asker = PLAIN
 ) -> list[tuple[Case, Verdict]]:
     """Judge a batch on one snapshot, side by side, in the order asked; each is then to be concluded.
 
     When a change came in between, all are judged once more. So all speak of one revision of people and tools, unless
-    changes come faster than that: then their revisions say so. `voucher` as in `answer`.
+    changes come faster than that: then their revisions say so. `asker` as in `answer`.
     """
     for _ in range(2):
         judged: list[tuple[Case, Verdict]] = []
         for start in range(0, len(queries), AT_ONCE):
-            cases = [open_case(query, pep, request_id, world, voucher) for query in queries[start : start + AT_ONCE]]
+            cases = [open_case(query, pep, request_id, world, asker) for query in queries[start : start + AT_ONCE]]
             verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
             judged += zip(cases, verdicts, strict=True)
         if one_snapshot([case for case, _ in judged]):
@@ -120,7 +120,7 @@ async def judge(case: Case, world: World) -> Verdict:
     try:
         async with defended(case.id, case.deadline):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
-            case.caller = await identify(case.query, world, case.voucher)
+            case.caller = await identify(case.query, world, case.asker)
             case.facts = await enrich(case.caller, case.query, world)
             case.registry = world.tools.revision
             case.tool = await vet(case.query, world)
@@ -178,14 +178,14 @@ def one_snapshot(cases: Sequence[Case]) -> bool:
     return len(people) <= 1 and len(tools) <= 1
 
 
-def open_case(query: Query, pep: str, request_id: str, world: World, voucher: str | None = None) -> Case:
+def open_case(query: Query, pep: str, request_id: str, world: World, asker: Asker = PLAIN) -> Case:
     """Start the clock of one call."""
     received_at = world.now()
     return Case(
         id=new_id("dec", received_at),
         query=query,
         pep=pep,
-        voucher=voucher,
+        asker=asker,
         request_id=request_id,
         received_at=received_at,
         started=time.perf_counter(),  # the loop's own time may count whole milliseconds only

@@ -74,6 +74,20 @@ class Caller(Struct, frozen=True, omit_defaults=True):
     delegation: str | None = None
 
 
+class Asker(Struct, frozen=True):
+    """What the key of the adapter that asks lets it do, and demands.
+
+    `voucher`: its id, if it may vouch for callers without their tokens. `bound_tokens_only`: it takes no token that
+    whoever finds it could use.
+    """
+
+    voucher: str | None = None
+    bound_tokens_only: bool = False
+
+
+PLAIN = Asker()  # an adapter that hands over its callers' tokens, and takes any that are good
+
+
 class Parties(Struct, frozen=True):
     """Who is behind a call: a person, agents (the one at the wheel first) or both, and what named the agents."""
 
@@ -82,17 +96,16 @@ class Parties(Struct, frozen=True):
     agent_by: AgentBy
 
 
-async def identify(query: Query, world: World, voucher: str | None = None) -> Caller:
-    """Verify who asks, and that they may act at all. Raises `Refused` with an `identity.*` or `facts.*` code.
-
-    `voucher`: the id of the adapter that asks, if its key lets it vouch for callers itself; else None.
-    """
+async def identify(query: Query, world: World, asker: Asker = PLAIN) -> Caller:
+    """Verify who asks, and that they may act at all. Raises `Refused` with an `identity.*` or `facts.*` code."""
     if query.caller.access_token is None:
         if query.caller.asserted is None:
             raise Refused("identity.token_missing")
-        return await _vouched(query.caller.asserted, voucher, query.tool, world)
+        return await _vouched(query.caller.asserted, asker, query.tool, world)
     server = await world.people.server(query.tool.server)
     proof = await world.tokens.verify(query.caller.access_token, server.audiences, shown_with(query))
+    if asker.bound_tokens_only and proof.token.sender_constrained == "none":
+        raise Refused("identity.sender_constraint", "the adapter's key takes bound tokens only")
     token = proof.token  # a client may stand in each of these places; people are named apart from clients
     await world.people.clients_must_live(token.issuer, filter(None, {token.client, token.subject, *token.actors}))
     parties = await _parties(proof, world)
@@ -103,16 +116,16 @@ async def identify(query: Query, world: World, voucher: str | None = None) -> Ca
     return _caller(proof, parties, delegation, world.now())
 
 
-async def _vouched(asserted: Assertion, voucher: str | None, tool: ToolRef, world: World) -> Caller:
+async def _vouched(asserted: Assertion, asker: Asker, tool: ToolRef, world: World) -> Caller:
     """Take an adapter's word for who calls: the one way around the token, and only for a key that says so."""
-    if voucher is None:
+    if asker.voucher is None or asker.bound_tokens_only:
         raise Refused("identity.assertion_refused")
     if asserted.person is None and asserted.agent is None:
         raise Refused("identity.person_unknown", "the assertion names nobody")
     person = _person(await world.people.get(asserted.person)) if asserted.person is not None else None
     agents = (_agent(await world.people.get(asserted.agent)),) if asserted.agent is not None else ()
     parties = Parties(person=person, agents=agents, agent_by="assertion" if agents else "")
-    return _asserted(voucher, parties, in_standing(person, agents, tool, world.now()), world.now())
+    return _asserted(asker.voucher, parties, in_standing(person, agents, tool, world.now()), world.now())
 
 
 async def _parties(proof: Proof, world: World) -> Parties:

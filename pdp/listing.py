@@ -17,7 +17,7 @@ from .engine import VISIBLE
 from .enrich import enrich
 from .errors import Refused, Rejected
 from .flow import Case, defended, open_case, sealed
-from .identify import identify
+from .identify import PLAIN, Asker, identify
 from .query import MAX_NAME, Assertion, Credential, Query, ToolRef, check_credential
 from .record import claimed, without_credentials
 from .times import rfc3339
@@ -119,13 +119,13 @@ def listing_from(value: Any) -> Listing:
     return listing
 
 
-async def visible(listing: Listing, pep: str, request_id: str, world: World, voucher: str | None = None) -> Visible:
+async def visible(listing: Listing, pep: str, request_id: str, world: World, asker: Asker = PLAIN) -> Visible:
     """Say which tools of a list the caller may call at all, and record it. Raises `Unrecorded`.
 
-    `voucher`: `pep` again if its key lets it vouch for callers; else None.
+    `asker`: what the key of `pep` lets it do, and demands.
     """
     query = Query(caller=listing.caller, tool=ToolRef(server=listing.server, name="*"))
-    case = open_case(query, pep, request_id, world, voucher)
+    case = open_case(query, pep, request_id, world, asker)
     view = await _judge(case, listing, world)
     body = _record(case, listing, view)
     receipt = await sealed(case, _write(body, listing.caller, world))
@@ -149,7 +149,7 @@ async def _judge(case: Case, listing: Listing, world: World) -> _View:
 
 async def _view(case: Case, listing: Listing, world: World) -> _View:
     case.identity = world.people.revision
-    case.caller = await identify(case.query, world, case.voucher)
+    case.caller = await identify(case.query, world, case.asker)
     case.registry = world.tools.revision
     calls = []
     for listed in listing.tools:

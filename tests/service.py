@@ -135,15 +135,14 @@ async def add_pep(
     clock: Clock,
     servers: tuple[str, ...] = ("payments",),
     scopes: list[str] | None = None,
-    *,
-    unsafe_assert_identity: bool = False,
+    **flags: bool,
 ) -> str:
     """Store a new adapter key and return it."""
     identifier, key, digest = new_key(clock())
     store = await open_store(settings.store_url)
     async with transaction(store) as connection:
         row = {"id": identifier, "secret_digest": digest, "servers": list(servers), "scopes": scopes or ["decide"]}
-        rest = {"unsafe_assert_identity": int(unsafe_assert_identity), "expires_at": LATER, "note": "test"}
+        rest = {**{name: int(flag) for name, flag in flags.items()}, "expires_at": LATER, "note": "test"}
         await add_key(connection, {**row, **rest}, clock())
     await store.dispose()
     return key

@@ -121,7 +121,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
 
 async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:
     """Decide one query and return the encoded answer."""
-    return desk.told(await answer(query, pep.id, rid, desk.world, pep.voucher), pep)
+    return desk.told(await answer(query, pep.id, rid, desk.world, pep.asker), pep)
 
 
 def unrecorded() -> bytes:
@@ -160,7 +160,7 @@ def router(desk: Desk) -> APIRouter:
         _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
         listing = listing_from(value)
         pep.must_serve(listing.server)
-        shown = await visible(listing, pep.id, request.scope["request_id"], desk.world, pep.voucher)
+        shown = await visible(listing, pep.id, request.scope["request_id"], desk.world, pep.asker)
         return _json(msgspec.json.encode(shown), "private, no-store")
 
     @routes.post(
@@ -188,7 +188,7 @@ async def batch(value: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
     desk.rate.take(pep.id, len(items) - 1)  # admission took one
     read = [_read(item, pep, desk) for item in items]
     queries = [item for item in read if isinstance(item, Query)]
-    judged = await judge_together(queries, pep.id, rid, desk.world, pep.voucher)
+    judged = await judge_together(queries, pep.id, rid, desk.world, pep.asker)
     told = iter(await asyncio.gather(*(_concluded(case, verdict, pep, desk) for case, verdict in judged)))
     given = [next(told) if isinstance(item, Query) else msgspec.json.encode(problem(item)) for item in read]
     return b'{"decisions":[' + b",".join(given) + b"]}"

@@ -13,7 +13,7 @@ import click
 
 from ..audit.office import Office
 from ..errors import Fault
-from ..identity.peps import RIGHTS, new_key
+from ..identity.peps import FLAGS, RIGHTS, new_key
 from ..settings import load
 from ..store.keys import Row, add_key, all_keys, revoke_key
 from ..store.sql import open_store, reading, transaction
@@ -38,6 +38,7 @@ def keys() -> None:
     is_flag=True,
     help="Let its holder say who calls, without their tokens: it can be anybody on its servers.",
 )
+@click.option("--bound-tokens-only", is_flag=True, help="Take only tokens bound by DPoP or a client certificate.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write it to this new file (0600), not to the screen.")
 @click.option("--json", "as_json", is_flag=True)
 def create(
@@ -46,6 +47,7 @@ def create(
     days: int,
     note: str,
     unsafe_assert_identity: bool,
+    bound_tokens_only: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -58,6 +60,7 @@ def create(
         "servers": sorted(servers),
         "scopes": sorted(scopes),
         "unsafe_assert_identity": int(unsafe_assert_identity),
+        "bound_tokens_only": int(bound_tokens_only),
         "expires_at": rfc3339(now + timedelta(days=days)),
         "note": note,
     }
@@ -79,10 +82,8 @@ def show(as_json: bool) -> None:
         return
     for row in rows:
         state = f"revoked {row['revoked_at']}" if row["revoked_at"] else f"until {row['expires_at']}"
-        unsafe = "  unsafe_assert_identity" if row["unsafe_assert_identity"] else ""
-        click.echo(
-            f"{row['id']}  {state}  {','.join(row['scopes'])}  {','.join(row['servers'])}{unsafe}  {row['note']}"
-        )
+        flags = "".join(f"  {name}" for name in FLAGS if row[name])
+        click.echo(f"{row['id']}  {state}  {','.join(row['scopes'])}  {','.join(row['servers'])}{flags}  {row['note']}")
 
 
 @keys.command()
@@ -115,7 +116,7 @@ def _handed_over(key: str, out: Path | None) -> Iterator[None]:
 async def _create(office: Office, row: Row) -> None:
     async with transaction(office.store) as connection:
         await add_key(connection, row, office.now())
-        body = {name: row[name] for name in ("id", "servers", "scopes", "unsafe_assert_identity", "expires_at")}
+        body = {name: row[name] for name in ("id", "servers", "scopes", *FLAGS, "expires_at")}
         await office.put_on_record("key.created", body)
 
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import Rejected
+from ..identify import Asker
 from ..ids import new_id
 from ..store.changes import latest
 from ..store.follow import Follower
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 INTERNAL = frozenset({"pdp.probe"})  # servers that only the PDP itself asks about
 Right = Literal["decide", "signals", "identity", "registry", "policy", "audit", "approvals"]
 RIGHTS: tuple[Right, ...] = ("decide", "signals", "identity", "registry", "policy", "audit", "approvals")
+FLAGS = ("unsafe_assert_identity", "bound_tokens_only")  # stored as 0 and 1
 SECRET_BYTES = 32
 STALE_AFTER_S = 60.0  # longer than for facts: until then an outage is a recorded deny; then a key may be long revoked
 
@@ -42,11 +44,12 @@ class Pep(Struct, frozen=True):
     scopes: frozenset[str]
     expires_at: str
     unsafe_assert_identity: bool = False
+    bound_tokens_only: bool = False
 
     @property
-    def voucher(self) -> str | None:
-        """Return the id if this adapter may vouch for callers without their tokens, else None."""
-        return self.id if self.unsafe_assert_identity else None
+    def asker(self) -> Asker:
+        """Return what this key lets its adapter do, and demands."""
+        return Asker(self.id if self.unsafe_assert_identity else None, self.bound_tokens_only)
 
     def must(self, right: Right) -> None:
         """Raise `Rejected` 403 without the scope `right`."""
@@ -106,7 +109,7 @@ class Peps:
             rows = await all_keys(connection)
         peps = {pep.id: pep for pep in map(_pep, rows) if pep}
         for identifier in sorted(peps.keys() - self._peps.keys()):  # at the start, and when one is made
-            if peps[identifier].voucher:
+            if peps[identifier].unsafe_assert_identity:
                 logger.warning(
                     "the adapter key %s may vouch for callers without their tokens (unsafe_assert_identity): "
                     "whoever holds it can be anybody on its servers",
@@ -121,7 +124,7 @@ def _pep(row: Row) -> Pep | None:
     if row["revoked_at"] is not None:
         return None
     try:
-        return msgspec.convert({**row, "unsafe_assert_identity": bool(row["unsafe_assert_identity"])}, Pep)
+        return msgspec.convert({**row, **{name: bool(row[name]) for name in FLAGS}}, Pep)
     except msgspec.ValidationError as error:
         logger.error("the adapter key %s cannot be read and admits nobody: %s", row["id"], error)  # noqa: TRY400
         return None

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from ..errors import Fault
 from .changes import lock
 
-BUSY_TIMEOUT_MS = 5000  # a writer waits this long for another before it fails; imports are shorter
+BUSY_TIMEOUT_MS = 10_000  # a writer waits this long for another: a busy disk can hold up a commit for seconds
 POOL_SIZE = 8  # connections a process keeps; the decision path needs none when warm
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

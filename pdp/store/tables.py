@@ -146,6 +146,7 @@ pep_keys = Table(
     Column("secret_digest", String, nullable=False),  # SHA-256 of the 32 random bytes, hex
     Column("servers", JSON, nullable=False), Column("scopes", JSON, nullable=False),
     Column("unsafe_assert_identity", Integer, nullable=False, default=0),
+    Column("bound_tokens_only", Integer, nullable=False, default=0),
     Column("created_at", String, nullable=False), Column("revoked_at", String), _expiry(),
     Column("note", String, nullable=False, default=""),
 )

@@ -1,12 +1,13 @@
 """Bound tokens over HTTP, decided by the real policy: the holder is allowed, a thief with token and proof is not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.holder import URL, Holder
 from tests.idp import make_signer
-from tests.service import Bench
+from tests.service import Bench, add_pep
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("tokens.bound")]
 
@@ -28,3 +29,16 @@ async def test_the_holder_may_call_and_repeat_and_a_thief_may_not(pdp: Bench) ->
     assert await asked(pdp, {"access_token": token}) == ("deny", ["identity.sender_constraint"])
     elsewhere = {**stolen, "dpop": {**dpop, "url": "https://evil.example/mcp"}}
     assert await asked(pdp, elsewhere) == ("deny", ["identity.proof_url"])
+
+
+async def test_a_key_that_takes_bound_tokens_only_gets_no_answer_for_others(pdp: Bench) -> None:
+    key = await add_pep(pdp.settings, pdp.clock, bound_tokens_only=True, unsafe_assert_identity=True)
+    await pdp.service.peps.poll()
+    strict = replace(pdp, key=key)
+    holder = Holder(pdp.clock(), make_signer("ES256"))
+    token = pdp.token(cnf=holder.cnf)
+    dpop = {"proof": holder.proof(token, jti="p-strict"), "method": "POST", "url": URL}
+    assert await asked(strict, {"access_token": token, "dpop": dpop}) == ("allow", [])
+    assert await asked(strict, {"access_token": pdp.token()}) == ("deny", ["identity.sender_constraint"])
+    assert await asked(strict, {"asserted": {"person": "alice"}}) == ("deny", ["identity.assertion_refused"])
+    assert await asked(pdp, {"access_token": pdp.token()}) == ("allow", []), "the control: another key"

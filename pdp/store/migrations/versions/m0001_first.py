@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("servers", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("unsafe_assert_identity", sa.Integer(), nullable=False),
+        sa.Column("bound_tokens_only", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.String(), nullable=False),
         sa.Column("revoked_at", sa.String(), nullable=True),
         sa.Column("expires_at", sa.String(), nullable=False),
