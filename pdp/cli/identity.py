@@ -168,6 +168,7 @@ def _shown(principal: Principal, now: str) -> dict[str, Any]:
             {**msgspec.to_builtins(delegation), **_until(delegation.expires_at, now)}
             for delegation in principal.delegations
         ],
+        "subagents": [{**msgspec.to_builtins(link), **_until(link.expires_at, now)} for link in principal.subagents],
         "signals": [msgspec.to_builtins(signal) for signal in principal.signals],
     }
 
@@ -204,6 +205,8 @@ def _lines(shown: dict[str, Any]) -> list[str]:
         revoked = ", revoked" if row["revoked_at"] else ""
         scope = ", ".join(row["scope"]) or "nothing"
         lines.append(f"  delegates {scope} (at most {row['max_impact']}) to {row['agent']}{_end(row)}{revoked}")
+    for row in shown["subagents"]:
+        lines.append(f"  hands on {', '.join(row['scope']) or 'nothing'} to {row['child']}{_end(row)}")
     lines += [f"  signal {row['code']} from {row['source']}, since {row['observed_at']}" for row in shown["signals"]]
     return lines
 

@@ -132,3 +132,13 @@ def test_a_revocation_that_would_stop_nobody_ends_with_a_sentence_and_a_status(
     pdp(tmp_path, "import", feed(tmp_path))
     done = pdp(tmp_path, "revoke", *words, "--reason", "test")
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
+
+
+def test_show_says_to_whom_an_agent_may_hand_on(tmp_path: Path) -> None:
+    common = {"owners": [], "max_impact": "read", "ceiling": ["payments/*"]}
+    bot = {"id": "bot", "subagents": [{"agent": "helper", "scope": ["payments/get_*"]}], **common}
+    people = {"source": "test", "agents": [bot, {"id": "helper", **common}]}
+    done = pdp(tmp_path, "import", feed(tmp_path, json.dumps(people)))
+    assert done.returncode == 0, done.stderr
+    assert "hands on payments/get_* to helper" in pdp(tmp_path, "show", "bot").stdout
+    assert json.loads(pdp(tmp_path, "show", "bot", "--json").stdout)["subagents"][0]["child"] == "helper"
