@@ -10,7 +10,7 @@ probe     on the empty input nothing applies, holds, is open or is owed
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ class Pack:
 
     revision: str
     bundle: Path
-    rules: dict[str, Rule]
-    config: dict[str, Any]
-    weights: Weights
+    rules: dict[str, Rule] = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
+    weights: Weights = field(repr=False)
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""

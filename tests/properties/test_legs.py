@@ -23,7 +23,7 @@ from pdp.store.changes import EVERYTHING, append
 from pdp.store.sql import Store, open_store, transaction
 from tests.flow.people import LATER, alias
 from tests.idp import AUDIENCE, ISSUER
-from tests.service import TOOLS, Bench, add_pep, running
+from tests.service import TOOLS, Bench, add_pep, calm, running
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.promise("legs")]
 
@@ -132,7 +132,7 @@ class Stage(NamedTuple):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     path: Path = tmp_path_factory.mktemp("legs")
-    async with running(path, rate_per_second=10_000) as bench:
+    async with running(path / "data", rate_per_second=10_000, org_dir=calm(path / "org")) as bench:
         key = await add_pep(bench.settings, bench.clock, unsafe_assert_identity=True)
         await bench.service.peps.poll()
         store = await open_store(bench.settings.store_url)
