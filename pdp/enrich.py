@@ -75,9 +75,9 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 
 OLD_TOKEN_S = 8 * 3600  # a working day; a token in use for longer was not renewed when it should have been
 OLD_SESSION_S = 12 * 3600  # NIST SP 800-63B, section 4.2.3: whoever signed in must do so again within 12 hours
-STRONG = frozenset(  # RFC 8176: a second factor, or one that cannot be handed on
-    {"mfa", "otp", "hwk", "swk", "sc", "fpt", "face", "iris", "retina", "vbm", "sms", "tel", "pop"}
-)
+STRONG = frozenset({"mfa", "hwk", "swk", "sc", "pop", "fpt", "face", "iris", "retina", "vbm"})  # RFC 8176, section 2
+KNOWN_ONLY = frozenset({"pwd", "pin", "kba"})  # what somebody else can come to know ...
+HELD = frozenset({"otp", "sms", "tel"})  # ... and what is a second factor beside it
 
 
 async def enrich(caller: Caller, query: Query, world: World) -> Facts:
@@ -231,16 +231,22 @@ def _session_signs(caller: Caller) -> dict[str, tuple[bool, datetime, str]]:
     return {
         "session.old": (age_known and session.age_s > OLD_SESSION_S, since, "token"),
         "session.age_unknown": (not age_known, since, "token"),
-        "session.weak": (bool(session.amr) and STRONG.isdisjoint(session.amr), since, "token"),
+        "session.weak": (bool(session.amr) and not _is_strong(session.amr), since, "token"),
+        "session.unknown": (not caller.basis.session_named, since, "token"),
         "session.strength_unknown": (not session.amr, since, "token"),
     }
+
+
+def _is_strong(methods: list[str]) -> bool:
+    two = not KNOWN_ONLY.isdisjoint(methods) and not HELD.isdisjoint(methods)
+    return two or not STRONG.isdisjoint(methods)
 
 
 def _coverage(caller: Caller) -> dict[str, bool]:
     """Say which inputs there were; what is missing is weighed as the worst it can be, or not trusted at all."""
     return {
         "auth_time": caller.basis.auth_time_known,
-        "session": bool(caller.session.id),
+        "session": caller.basis.session_named,
         "sender_constraint": caller.session.sender_constrained != "none",
         "authentication_methods": bool(caller.session.amr),
     }

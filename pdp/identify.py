@@ -56,6 +56,7 @@ class Basis(Struct, frozen=True):
     issued_at: datetime
     agent_by: AgentBy
     auth_time_known: bool
+    session_named: bool
     keys_stale: bool
     chain: tuple[str, ...]
 
@@ -210,6 +211,7 @@ def _caller(proof: Proof, parties: Parties, delegation: Delegation | None, now: 
             issued_at=datetime.fromtimestamp(token.issued_at, tz=UTC),
             agent_by=parties.agent_by,
             auth_time_known=token.auth_time is not None,
+            session_named=token.session_named,
             keys_stale=proof.keys_stale,
             chain=_chain(parties),
         ),
@@ -231,6 +233,7 @@ def _asserted(voucher: str, parties: Parties, delegation: Delegation | None, now
             issued_at=now,
             agent_by=parties.agent_by,
             auth_time_known=False,
+            session_named=False,
             keys_stale=False,
             chain=_chain(parties),
         ),

@@ -1,13 +1,14 @@
 """Signals over HTTP (contracts, section 1): evidence for risk, from whoever watches. Scope `signals`."""
 
 import logging
+from collections.abc import Awaitable
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ..audit.office import Office
 from ..errors import Fault, Rejected, Unrecorded
-from ..identity.signals import Contradicted, NotConcerned, SignalBody, Taken, receive
+from ..identity.signals import Contradicted, NotConcerned, SignalBody, Taken, receive, withdraw
 from ..store.sql import StoreUnavailable
 from .decisions import Desk
 from .openapi import answers, reads
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def router(desk: Desk) -> APIRouter:
-    """Return the route `POST /v1/signals`."""
+    """Return the routes of `/v1/signals`."""
     routes = APIRouter(prefix="/v1", tags=["signals"])
     office = Office(desk.store, desk.world.log, desk.world.now)
 
@@ -32,11 +33,17 @@ def router(desk: Desk) -> APIRouter:
         """Take a signal about a person, an agent or a session, once; the same again gets the same answer."""
         pep = desk.admit(request.scope, "signals")
         _, value = await desk.read(request.scope, request.receive)
-        taken = await _received(office, _body(value), pep.id, desk)
-        await desk.world.people.poll()  # this replica need not wait for the next poll
-        return Response(
-            msgspec.json.encode(taken), media_type="application/json", headers={"Cache-Control": "no-store"}
-        )
+        return await _sent(receive(office, _body(value), pep.id, desk.world.pack.weights), pep.id, desk)
+
+    @routes.delete(
+        "/signals/{id:path}",
+        openapi_extra={"security": [{"key": []}]},
+        responses=answers("Taken", 400, 401, 403, 404, 429, 503),
+    )
+    async def take_back(id: str, request: Request) -> Response:  # noqa: A002  # as the source named it
+        """Withdraw a signal that this key sent; returns what it was."""
+        pep = desk.admit(request.scope, "signals")
+        return await _sent(withdraw(office, id, pep.id), pep.id, desk)
 
     return routes
 
@@ -48,17 +55,20 @@ def _body(value: object) -> SignalBody:
         raise Rejected(400, "signal.malformed", "The body is not a signal.") from None
 
 
-async def _received(office: Office, body: SignalBody, source: str, desk: Desk) -> Taken:
+async def _sent(work: Awaitable[Taken], source: str, desk: Desk) -> Response:
     try:
-        return await receive(office, body, source, desk.world.pack.weights)
+        taken = await work
+        await desk.world.people.poll()  # this replica need not wait for the next poll
     except Unrecorded:
         raise
     except Contradicted:
         raise Rejected(409, "signal.conflict", "Another signal was taken under this id.") from None
     except NotConcerned:
-        raise Rejected(404, "signal.unknown_entity", "Nobody of that kind and id is registered.") from None
+        raise Rejected(404, "signal.unknown", "There is nothing of that kind and id.") from None
     except StoreUnavailable:
         raise Rejected(503, "store.unavailable", "The store cannot be reached now.") from None
     except Fault as fault:
         logger.warning("a signal of %s was refused: %s", source, fault)
         raise Rejected(400, "signal.refused", "Its code, weight or times cannot be; the PDP's log says what.") from None
+    sent = msgspec.json.encode(taken)
+    return Response(sent, media_type="application/json", headers={"Cache-Control": "no-store"})

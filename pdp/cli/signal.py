@@ -10,7 +10,7 @@ import msgspec
 
 from ..app import load_pack
 from ..errors import Fault
-from ..identity.signals import SignalBody, receive
+from ..identity.signals import SignalBody, receive, withdraw
 from ..settings import load
 from ..times import parse_rfc3339, system_clock
 from .office import in_office
@@ -28,7 +28,7 @@ def signal() -> None:
 @click.option("--weight", type=click.IntRange(0, 1000), help="Probability per mille; default: that of CODE.")
 @click.option("--half-life", type=click.IntRange(min=0), help="Seconds in which it halves; default: that of CODE.")
 @click.option("--observed", help="When, RFC 3339; default: now.")
-@click.option("--expires", help="Until when it counts at all, RFC 3339; default: until it has faded.")
+@click.option("--expires", help="Until when it counts at all, RFC 3339; default, and at most: half a year.")
 @click.option("--id", "identifier", help="Its id; the same again changes nothing. Default: a new one.")
 @click.option("--by", default=getpass.getuser, show_default="the user of this machine", help="Who says so.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -61,8 +61,18 @@ def add(
         raise Fault(f"This is no signal: {error}.") from None
     weights = load_pack(load()).weights
     taken = asyncio.run(in_office(lambda office: receive(office, read, f"cli:{by}", weights)))
-    words = f"{taken.code} about {taken.entity_kind} {taken.entity}: {taken.weight} per mille, from {taken.observed_at}"
+    about = f"{taken.code} about {taken.entity_kind} {taken.entity}"
+    words = f"{read.id}: {about}, {taken.weight} per mille, from {taken.observed_at} until {taken.expires_at}"
     click.echo(msgspec.json.encode(taken).decode() if as_json else words)
+
+
+@signal.command("withdraw")
+@click.argument("identifier", metavar="ID")
+@click.option("--by", default=getpass.getuser, show_default="the user of this machine", help="Who said so.")
+def withdraw_(*, identifier: str, by: str) -> None:
+    """Take back the signal ID that you added."""
+    taken = asyncio.run(in_office(lambda office: withdraw(office, identifier, f"cli:{by}")))
+    click.echo(f"{taken.code} about {taken.entity_kind} {taken.entity} counts no more")
 
 
 def _time(text: str | None) -> datetime | None:

@@ -12,7 +12,7 @@ from ..audit.read import find_entries
 from ..errors import Fault
 from ..settings import load
 
-FACTS = ("caller", "tool", "arguments", "risk", "facts", "context")
+FACTS = ("caller", "tool", "arguments", "facts", "context")
 FOLDERS = ("permits.", "guards.", "gates.", "duties.")
 
 
@@ -71,6 +71,7 @@ def lines(told: dict[str, Any]) -> list[str]:
         shown += [f"because    {reason['code']}: {reason['title']}", f"           {reason['remedy']}"]
     shown += [f"permitted  {code}" for code in record.get("permits", [])]
     shown += [f"note       {_safe(record['note'])}"] if record.get("note") else []
+    shown += _risk(record["risk"]) if "risk" in record else []
     facts = record["input"]
     shown += [f"{name:10} {json.dumps(facts[name])}" for name in FACTS if name in facts]
     shown += [f"masked     {_safe(pointer)}" for pointer in record.get("masked", [])]
@@ -79,6 +80,17 @@ def lines(told: dict[str, Any]) -> list[str]:
     for code, text in told["rules"].items():
         shown += ["", f"--- {code} as it stood at that revision", text.rstrip()]
     return shown
+
+
+def _risk(risk: dict[str, Any]) -> list[str]:
+    """Return the score, what it is made of, and what was not known."""
+    unknown = [name for name, known in risk["coverage"].items() if not known]
+    evidence = [
+        f"           {item['points']:6.2f}  {_safe(item['code'])} since {item['since']}, says {_safe(item['source'])}"
+        for item in risk["evidence"]
+    ]
+    head = f"risk       {risk['score']:6.2f}  {risk['level']}"
+    return [head, *evidence, *([f"           not known: {', '.join(unknown)}"] if unknown else [])]
 
 
 def _safe(text: str) -> str:

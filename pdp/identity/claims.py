@@ -33,7 +33,10 @@ class Binding(Struct, frozen=True):
 
 
 class VerifiedToken(Struct, frozen=True, kw_only=True):
-    """What a verified token says. Times are seconds since 1970. `actors`: who acts, the one at the wheel first."""
+    """What a verified token says. Times are seconds since 1970. `actors`: who acts, the one at the wheel first.
+
+    `session` is the token's own id when it names no session.
+    """
 
     issuer: str
     subject: str
@@ -41,6 +44,7 @@ class VerifiedToken(Struct, frozen=True, kw_only=True):
     audience: tuple[str, ...]
     scopes: tuple[str, ...]
     session: str
+    session_named: bool
     issued_at: float
     expires_at: float
     not_before: float | None
@@ -70,6 +74,7 @@ def read_claims(claims: dict[str, Any], kind: str, issuer: Issuer) -> VerifiedTo
         audience=_audience(claims),
         scopes=_scopes(claims, issuer.scope_claim),
         session=_text(claims, issuer.session_claim, required=False) or token_id,
+        session_named=issuer.session_claim in claims,
         issued_at=_time(claims, "iat"),
         expires_at=_time(claims, "exp"),
         not_before=_time(claims, "nbf") if "nbf" in claims else None,

@@ -1,7 +1,8 @@
 """Signals: what others tell us about a person, an agent or a session, and how much it weighs.
 
-Each belongs to its source and expires. The same signal again changes nothing; another one under its id is refused, so a
-source that repeats itself after a lost answer is safe, and one that rewrites history is noticed.
+Each belongs to its source, and ends: by itself, or because its source withdraws it. The same signal again changes
+nothing; another one under its id is refused, so a source that repeats itself after a lost answer is safe, and one that
+rewrites history is noticed.
 """
 
 from datetime import datetime, timedelta
@@ -14,15 +15,16 @@ from ..audit.office import Office
 from ..errors import Fault
 from ..store.changes import lock
 from ..store.revocations import registered
-from ..store.signals import add_signal, stored_signal
+from ..store.signals import add_signal, count_signals, forget_expired, remove_signal, stored_signal
 from ..store.sql import transaction
-from ..store.tables import NEVER
 from ..times import rfc3339
 from .feed import Id, Text, Time
 from .risk import Kind as Weighing
 from .risk import Weights
 
 FUTURE_S = 60  # clocks differ; what is observed later than that was not observed
+LONGEST = timedelta(days=180)  # a source that still means it says so again; nobody stays marked for ever
+MOST = 50  # live signals of one source about one entity: each is weighed at every decision about it
 
 
 class SignalBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,23 +66,59 @@ class NotConcerned(Fault):
 
 
 async def receive(office: Office, body: SignalBody, source: str, weights: Weights) -> Taken:
-    """Take a signal, on record before it counts; the same again is answered alike.
+    """Take a signal, on record before it counts; the same again is answered alike, whatever its code weighs by then.
 
     Raises `Fault` for one that cannot be, `Contradicted`, `NotConcerned`, `Unrecorded` and `StoreUnavailable`.
     """
-    taken = weighed(body, source, weights, office.now())
+    now = office.now()
     async with transaction(office.store) as connection:
         await lock(connection)  # the same signal may arrive twice at once
-        known = await stored_signal(connection, taken.id)
+        known = await stored_signal(connection, stored_id(source, body.id))
         if known is not None:
-            if msgspec.convert(known, Taken) != taken:
-                raise Contradicted(f"The signal {body.id} of {source} says something else: give yours another id.")
-            return taken
+            return _the_same(msgspec.convert(known, Taken), body)
+        taken = weighed(body, source, weights, now)
         if body.entity_kind != "session" and not await registered(connection, body.entity_kind, body.entity):
             raise NotConcerned(f"No {body.entity_kind} is registered as {body.entity}.")
-        await add_signal(connection, msgspec.to_builtins(taken), office.now())
+        await forget_expired(connection, taken.entity_kind, taken.entity, now)
+        if await count_signals(connection, taken.entity_kind, taken.entity, source) >= MOST:
+            raise Fault(f"{source} has {MOST} signals about {body.entity}: withdraw some, or let them expire.")
+        await add_signal(connection, msgspec.to_builtins(taken), now)
         await office.put_on_record("signal.received", msgspec.to_builtins(taken))
     return taken
+
+
+async def withdraw(office: Office, identifier: str, source: str) -> Taken:
+    """Take a signal back, by the source that sent it. Raises `NotConcerned`, `Unrecorded` and `StoreUnavailable`."""
+    async with transaction(office.store) as connection:
+        await lock(connection)
+        known = await stored_signal(connection, stored_id(source, identifier))
+        if known is None:
+            raise NotConcerned(f"{source} has no signal {identifier}.")
+        taken = msgspec.convert(known, Taken)
+        await remove_signal(connection, msgspec.to_builtins(taken), office.now())
+        await office.put_on_record("signal.received", msgspec.to_builtins(taken) | {"withdrawn": True})
+    return taken
+
+
+def stored_id(source: str, identifier: str) -> str:
+    """Return the id of a signal among those of all sources; a source holds no blank."""
+    if " " in source:
+        raise Fault(f"{source!r} cannot be a source: use a name without blanks.")
+    return f"{source} {identifier}"
+
+
+def _the_same(known: Taken, body: SignalBody) -> Taken:
+    said = {
+        "entity_kind": body.entity_kind,
+        "entity": body.entity,
+        "code": body.code,
+        "observed_at": rfc3339(body.observed_at),
+    }
+    said |= {"expires_at": rfc3339(body.expires_at)} if body.expires_at else {}
+    said |= {name: value for name in ("weight", "half_life_s") if (value := getattr(body, name)) is not None}
+    if any(getattr(known, name) != value for name, value in said.items()):
+        raise Contradicted(f"The signal {body.id} of {known.source} says something else: give yours another id.")
+    return known
 
 
 def weighed(body: SignalBody, source: str, weights: Weights, now: datetime) -> Taken:
@@ -94,15 +132,15 @@ def weighed(body: SignalBody, source: str, weights: Weights, now: datetime) -> T
         raise Fault("The signal expires before it was observed.")
     if body.entity_kind == "session" and " " not in body.entity:
         raise Fault("A session is named by its issuer, a space, and its sid.")
-    kind = known or Weighing(0.0, 0)
+    kind, last = known or Weighing(0.0, 0), body.observed_at + LONGEST
     return Taken(
-        id=f"{source} {body.id}",
+        id=stored_id(source, body.id),
         entity_kind=body.entity_kind,
         entity=body.entity,
         code=body.code,
         weight=round(kind.probability * 1000) if body.weight is None else body.weight,
         observed_at=rfc3339(body.observed_at),
         half_life_s=kind.half_life_s if body.half_life_s is None else body.half_life_s,
-        expires_at=rfc3339(body.expires_at) if body.expires_at else NEVER,
+        expires_at=rfc3339(min(body.expires_at or last, last)),
         source=source,
     )

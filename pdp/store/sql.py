@@ -106,7 +106,11 @@ def _connect(url: URL) -> Store:
 def _sqlite(path: Path) -> Store:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # it holds everyone's rights
+        # It holds everyone's rights. An existing file is not opened: closing it again would drop every lock that other
+        # connections of this process hold on it (fcntl(2), POSIX locks).
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
         raise StoreUnavailable(f"The store {path} cannot be opened: {error.strerror}.") from None
     store = create_async_engine(

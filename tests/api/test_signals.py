@@ -5,10 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pdp.audit.entry import read_entry
+from pdp.audit.office import Office
 from pdp.audit.read import Reader
+from pdp.identity.risk import Kind
+from pdp.identity.signals import MOST, SignalBody, receive
+from pdp.store.sql import open_store
 from tests.flow.test_operator_commands import pdp as command
 from tests.idp import ISSUER
 from tests.service import Bench, add_pep, running
@@ -47,6 +52,7 @@ def received(bench: Bench) -> list[Any]:
 async def evidence(bench: Bench, **claims: Any) -> dict[str, float]:
     """Return the evidence of a decision, points by code."""
     answer = await bench.ask(token=bench.token(**claims))
+    assert "risk" in answer, answer
     return {item["code"]: item["points"] for item in answer["risk"]["evidence"]}
 
 
@@ -106,6 +112,40 @@ async def test_what_is_no_signal_is_a_problem_and_counts_for_nothing(
     assert received(pdp) == []
     weighed = await watcher.post("/v1/signals", HIGH | {"code": "unheard.of", "weight": 200})
     assert weighed.status_code == 200, "a code of one's own takes a weight"
+
+
+async def test_the_same_signal_is_recognised_whatever_its_code_weighs_by_then(pdp: Bench, watcher: Bench) -> None:
+    body = msgspec.convert(HIGH, SignalBody)
+    store = await open_store(pdp.settings.store_url)
+    office = Office(store, pdp.service.world.log, pdp.clock)
+    weights = pdp.service.world.pack.weights
+    first = await receive(office, body, "soc", weights)
+    lighter = msgspec.structs.replace(weights, signs={**weights.signs, HIGH["code"]: Kind(0.1, 60)})
+    unknown = msgspec.structs.replace(weights, signs={})
+    for changed in (lighter, unknown):
+        assert await receive(office, body, "soc", changed) == first
+    await store.dispose()
+
+
+async def test_only_its_source_withdraws_a_signal_and_then_it_counts_no_more(pdp: Bench, watcher: Bench) -> None:
+    await watcher.post("/v1/signals", HIGH)
+    key = await add_pep(pdp.settings, pdp.clock, scopes=["signals"])
+    await pdp.service.peps.poll()
+    for bearer, status in ((key, 404), (watcher.key, 200), (watcher.key, 404)):
+        assert "caep.risk_high" in await evidence(pdp)
+        gone = await pdp.http.delete("/v1/signals/set-1", headers={"Authorization": f"Bearer {bearer}"})
+        assert gone.status_code == status, gone.text
+        if status == 200:
+            break
+    assert "caep.risk_high" not in await evidence(pdp)
+    assert received(pdp)[-1]["withdrawn"] is True
+
+
+async def test_a_source_cannot_pile_up_signals_nor_make_them_last_for_ever(pdp: Bench, watcher: Bench) -> None:
+    far = HIGH | {"expires_at": "9999-01-01T00:00:00Z"}
+    taken = [await watcher.post("/v1/signals", far | {"id": f"s-{number}"}) for number in range(MOST + 1)]
+    assert [response.status_code for response in taken] == [200] * MOST + [400]
+    assert taken[0].json()["expires_at"] == "2026-07-04T09:59:00Z"
 
 
 async def test_a_key_without_the_scope_tells_nothing(pdp: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ async def test_the_file_is_made_for_its_owner_only(tmp_path: Path) -> None:
     store = await open_store(url(tmp_path / "new" / "folder"))
     assert stat.S_IMODE((tmp_path / "new" / "folder" / "pdp.db").stat().st_mode) == 0o600
     await store.dispose()
+
+
+async def test_opening_a_store_twice_in_one_process_leaves_it_safe_from_another_process(tmp_path: Path) -> None:
+    """Closing any handle on a SQLite file drops the locks of others in the process; a stranger then cleans up."""
+    first = await open_store(url(tmp_path))
+    async with first.connect() as connection:
+        await connection.execute(text("SELECT count(*) FROM principals"))
+        await (await open_store(url(tmp_path))).dispose()
+        script = (
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('DELETE FROM signals'); db.commit()"
+        )
+        stranger = [sys.executable, "-c", f"{script}; db.close()", str(tmp_path / "pdp.db")]
+        await (await asyncio.create_subprocess_exec(*stranger)).wait()
+        assert (tmp_path / "pdp.db-wal").exists(), "the other process believed that it was alone"
+    await first.dispose()
 
 
 async def test_a_schema_from_a_newer_release_is_not_touched(tmp_path: Path) -> None:

@@ -206,7 +206,9 @@ async def test_how_and_when_a_person_signed_in_is_weighed_and_what_the_token_doe
         ({"auth_time": NOW - 13 * 3600}, "session.old"),
         ({"auth_time": ABSENT}, "session.age_unknown"),
         ({"amr": ["pwd"]}, "session.weak"),
+        ({"amr": ["otp"]}, "session.weak"),
         ({"amr": ABSENT}, "session.strength_unknown"),
+        ({"sid": ABSENT}, "session.unknown"),
     ]
     scores = {}
     for change, code in worse:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -68,6 +69,8 @@ async def test_a_decision_is_explained_without_the_bundle_and_without_control_ch
     assert shown.returncode == 0, shown.stderr
     assert "NEEDS_APPROVAL" in shown.stdout
     assert "restore its bundle" in shown.stdout
+    assert re.search(r"\d\.\d\d  use\.first since 2026-01-05T10:00:00Z, says pdp", shown.stdout)
+    assert "not known: auth_time" in shown.stdout
     odd = pdp(tmp_path, "why", strange["id"])
     assert odd.returncode == 0, odd.stderr
     assert "tool.unknown" in odd.stdout

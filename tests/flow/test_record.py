@@ -55,7 +55,7 @@ def caller(verified_by: str = "pdp") -> Caller:
         client=Client("client-7"),
         session=Session("s-1", 60),
         token=Token("https://idp.example", ["refunds"]),
-        basis=Basis(START, "act", auth_time_known=True, keys_stale=False, chain=()),
+        basis=Basis(START, "act", auth_time_known=True, session_named=True, keys_stale=False, chain=()),
         person="alice",
         agent="helpdesk-bot",
     )
