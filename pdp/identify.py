@@ -14,6 +14,7 @@ from .identity.standing import in_standing
 
 if TYPE_CHECKING:
     from .flow import World
+    from .identity.claims import VerifiedToken
     from .identity.tokens import Proof
     from .query import Assertion, Query, ToolRef
 
@@ -107,11 +108,11 @@ async def identify(query: Query, world: World, asker: Asker = PLAIN) -> Caller:
     proof = await world.tokens.verify(query.caller.access_token, server.audiences, shown_with(query))
     if asker.bound_tokens_only and proof.token.sender_constrained == "none":
         raise Refused("identity.sender_constraint", "the adapter's key takes bound tokens only")
-    token = proof.token  # a client may stand in each of these places; people are named apart from clients
-    await world.people.clients_must_live(token.issuer, filter(None, {token.client, token.subject, *token.actors}))
     parties = await _parties(proof, world)
     delegation = in_standing(parties.person, parties.agents, query.tool, world.now())
-    session = await world.people.session(proof.token.issuer, proof.token.session)
+    token = proof.token  # a revoked name may stand in each of these places
+    await world.people.clients_must_live(token.issuer, filter(None, {token.client, token.subject, *token.actors}))
+    session = await world.people.session(token.issuer, token.session)
     if session.revoked:
         raise Refused("identity.session_revoked")
     return _caller(proof, parties, delegation, world.now())
@@ -140,7 +141,7 @@ async def _parties(proof: Proof, world: World) -> Parties:
         actors = [await world.people.named(token.issuer, actor) for actor in token.actors]
         return Parties(person=_person(subject), agents=_actors(actors, client), agent_by="act")
     if subject is not None and subject.registered.kind == "agent":
-        return Parties(person=None, agents=(_autonomous(subject, client),), agent_by="subject")
+        return Parties(person=None, agents=(_autonomous(subject, client, token),), agent_by="subject")
     if subject is None and token.subject == token.client:
         raise Refused("identity.agent_unknown", "a client acts for itself that is not registered as an agent")
     if client is not None and client.registered.kind == "agent":
@@ -173,13 +174,15 @@ def _agent(actor: Principal | None) -> Principal:
     return actor
 
 
-def _autonomous(subject: Principal, client: Principal | None) -> Principal:
+def _autonomous(subject: Principal, client: Principal | None, token: VerifiedToken) -> Principal:
     """Only a token that the agent's own client obtained makes the agent itself speak.
 
     At many issuers people can choose their subject; one who calls themselves like an agent must not become it.
     """
     if client != subject:
         raise Refused("identity.ambiguous", "the subject is an agent, but the client is not an alias of that agent")
+    if token.auth_time is not None or token.amr:
+        raise Refused("identity.ambiguous", "the subject is an agent, but somebody signed in")
     return subject
 
 

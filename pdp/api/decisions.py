@@ -109,7 +109,8 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
         query = query_from(value)
         pep.must_serve(query.tool.server)
         key = header(scope, b"idempotency-key")
-        sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk))
+        epoch = desk.world.people.revision, desk.world.tools.revision, desk.world.pack.revision
+        sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk), epoch)
     except Rejected as error:
         await send_problem(send, error, echo)
     except Unrecorded as error:

@@ -12,7 +12,7 @@ KEPT_FOR = 60.0  # seconds (contracts, section 1)
 MAX_KEPT = 10_000  # of one adapter: bounds memory, and no adapter pushes out another's; the oldest go first
 MAX_KEY = 255
 
-Kept = OrderedDict[str, tuple[bytes, float, asyncio.Future[bytes]]]
+Kept = OrderedDict[str, tuple[bytes, float, asyncio.Future[bytes], object]]
 
 
 class Conflict(Rejected):
@@ -34,9 +34,18 @@ class Replays:
         self._kept: dict[str, Kept] = {}
 
     async def once(
-        self, pep: str, key: str | None, body: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]
+        self,
+        pep: str,
+        key: str | None,
+        body: bytes,
+        answer: Callable[[], Coroutine[Any, Any, bytes]],
+        epoch: object = None,
     ) -> bytes:
-        """Return what `answer` gives, or gave to the same key and body. Raises `Rejected` 400 or `Conflict`."""
+        """Return what `answer` gives, or gave to the same key and body in the same `epoch`.
+
+        A change in between starts a new epoch: what was revoked must not go on being allowed. Raises `Rejected` 400
+        or `Conflict`.
+        """
         if key is None:
             return await answer()
         if not 0 < len(key) <= MAX_KEY:
@@ -45,18 +54,20 @@ class Replays:
         _forget_expired(kept)
         digest = hashlib.sha256(body).digest()
         if key in kept:
-            known, _, future = kept[key]
+            known, _, future, then = kept[key]
             if known != digest:
                 raise Conflict
-            return await asyncio.shield(future)
-        return await self._first(kept, key, digest, answer)
+            if then == epoch:
+                return await asyncio.shield(future)
+        return await self._first(kept, key, digest, answer, epoch)
 
     async def _first(
-        self, kept: Kept, key: str, digest: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]]
+        self, kept: Kept, key: str, digest: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]], epoch: object
     ) -> bytes:
         loop = asyncio.get_running_loop()
         task = loop.create_task(answer())
-        kept[key] = (digest, loop.time() + self._kept_for, task)
+        kept[key] = (digest, loop.time() + self._kept_for, task, epoch)
+        kept.move_to_end(key)
         if len(kept) > self._most:
             kept.popitem(last=False)
         task.add_done_callback(lambda done: _keep_if_answered(kept, key, done))
@@ -70,5 +81,5 @@ def _forget_expired(kept: Kept) -> None:
 
 
 def _keep_if_answered(kept: Kept, key: str, done: asyncio.Future[bytes]) -> None:
-    if done.cancelled() or done.exception():
-        kept.pop(key, None)  # only what was decided is repeated
+    if (done.cancelled() or done.exception()) and key in kept and kept[key][2] is done:
+        del kept[key]  # only what was decided is repeated

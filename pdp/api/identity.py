@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..audit.office import Office
 from ..errors import Fault, Rejected, Unrecorded
-from ..identity.feed import Feed
+from ..identity.feed import Feed, must_be_a_feed
 from ..identity.importer import How, MovedOn, import_feed
 from ..identity.revoke import NotRegistered, Reinstated, Revoked, Target, reinstate, revoke
 from ..identity.rights import Principal
@@ -23,7 +23,8 @@ from .decisions import Desk
 from .http import Scope, header
 from .openapi import answers, reads
 
-FEED_FACTOR = 16  # a feed may be this many times larger than one query; larger ones come by the command line
+FEED_FACTOR = 4  # a feed may be this many times larger than one query; it is read on the loop that decides, so larger
+# ones come by the command line
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -59,7 +60,8 @@ def router(desk: Desk) -> APIRouter:
         desk.admit(request.scope, "identity")
         _, value = await desk.read(request.scope, request.receive, FEED_FACTOR)
         how = How(dry_run=dry_run, prune=prune, expected=_expected(request.scope))
-        differences = await _carried_out(import_feed(office, _converted(value, Feed), how))
+        feed = _converted(value, Feed)
+        differences = await _carried_out(_brought(office, feed, how))
         revision = await _carried_out(_revision(desk))
         return _sent(Imported(revision, differences), revision)
 
@@ -99,6 +101,11 @@ def _killing(routes: APIRouter, desk: Desk, office: Office) -> None:
         by = desk.admit(request.scope, "identity").id
         order = _converted((await desk.read(request.scope, request.receive))[1], Order)
         return _sent(await _carried_out(reinstate(office, Target(kind, id, order.issuer), by, order.reason)))
+
+
+async def _brought(office: Office, feed: Feed, how: How) -> list[Difference]:
+    must_be_a_feed(feed)
+    return await import_feed(office, feed, how)
 
 
 async def _carried_out(work: Awaitable[T]) -> T:

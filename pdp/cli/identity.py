@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from ..errors import Fault
-from ..identity.feed import Feed, read_feed
+from ..identity.feed import Feed, must_be_a_feed, read_feed
 from ..identity.importer import How, import_feed
 from ..identity.revoke import KINDS, Target, reinstate, revoke
 from ..identity.rights import Held, Principal
@@ -42,7 +42,9 @@ def identity() -> None:
 def import_(file: Path, *, dry_run: bool, prune: str | None, database: str | None, as_json: bool) -> None:
     """Bring in FILE (YAML or JSON): all of it or nothing; the same again changes nothing."""
     how = How(dry_run=dry_run, prune=prune)
-    differences = asyncio.run(_import(read_feed(file.read_bytes()), how, database))
+    read = read_feed(file.read_bytes())
+    must_be_a_feed(read)
+    differences = asyncio.run(_import(read, how, database))
     if as_json:
         click.echo(msgspec.json.encode(differences).decode())
         return

@@ -4,6 +4,7 @@ Read strictly: an unknown key, a duplicate, a time without an offset or a patter
 names its place, because a right that was misspelt must not silently be none, or another.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -186,6 +187,15 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True):
     delegations: list[DelegationLine] = field(default_factory=list)
     servers: list[ServerLine] = field(default_factory=list)
     signals: list[SignalLine] = field(default_factory=list)
+
+
+OURS = re.compile(r"mcp-pdp\Z|pep_|cli:")  # sources of rows that the PDP, its keys and its operators write themselves
+
+
+def must_be_a_feed(feed: Feed) -> None:
+    """Raise `Fault` for a feed from outside that names a source of ours."""
+    if OURS.match(feed.source):
+        raise Fault(f"{feed.source} is no source of a feed: name yours otherwise. Nothing was changed.")
 
 
 def read_feed(body: bytes) -> Feed:

@@ -10,8 +10,18 @@ from msgspec import Struct
 
 from ..audit.office import Office
 from ..errors import Fault
-from ..store.revocations import Kind, Name, add_revocation, delegations_to, registered, remove_revocation
-from ..store.sql import transaction
+from ..store.changes import lock
+from ..store.revocations import (
+    Kind,
+    Name,
+    add_revocation,
+    delegations_to,
+    names_of_principal,
+    registered,
+    remove_revocation,
+    revoked_because,
+)
+from ..store.sql import StoreConnection, transaction
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 OF_AN_ISSUER = frozenset({"client", "session"})  # known only by the name their issuer gives them
@@ -55,24 +65,41 @@ async def revoke(office: Office, target: Target, by: str, reason: str, *, everyt
     must_be_a_target(target, everything=everything)
     done: list[Target] = []
     async with transaction(office.store) as connection:
+        await lock(connection)  # what an import under way brings is stopped too
         if target.kind not in OF_AN_ISSUER and not await registered(connection, target.kind, target.id):
             raise NotRegistered(f"No {target.kind} is registered as {target.id}: see `pdp identity show`.")
-        ids = await delegations_to(connection, target.id) if everything else []
-        for one in [target, *(Target("delegation", identifier) for identifier in ids)]:
-            if await add_revocation(connection, one.name, by, reason, office.now()):
+        for one, why in await _meant(connection, target, reason, everything=everything):
+            if await add_revocation(connection, one.name, by, why, office.now()):
                 done.append(one)
-                await office.put_on_record("identity.revoked", _told(one, by, reason))
+                await office.put_on_record("identity.revoked", _told(one, by, why))
     return Revoked(done)
+
+
+async def _meant(
+    connection: StoreConnection, target: Target, reason: str, *, everything: bool
+) -> list[tuple[Target, str]]:
+    """Return all that goes with a target: its names too, so that nobody comes back under another id."""
+    ids = await delegations_to(connection, target.id) if everything else []
+    names = await names_of_principal(connection, target.id) if target.kind in {"person", "agent"} else []
+    return [
+        (target, reason),
+        *((Target("client", name, issuer), _with(target)) for issuer, name in names),
+        *((Target("delegation", identifier), reason) for identifier in ids),
+    ]
 
 
 async def reinstate(office: Office, target: Target, by: str, reason: str) -> Reinstated:
     """Let `target` act again, as far as its feed says it may. Raises `Fault`, `Unrecorded`, `StoreUnavailable`."""
     must_be_a_target(target)
     async with transaction(office.store) as connection:
-        done = await remove_revocation(connection, target.name, office.now())
-        if done:
-            await office.put_on_record("identity.changed", {**_told(target, by, reason), "change": "reinstated"})
-    return Reinstated([target] if done else [])
+        await lock(connection)
+        names = await revoked_because(connection, _with(target))
+        done = []
+        for one in [target, *(Target("client", name, issuer) for issuer, name in names)]:
+            if await remove_revocation(connection, one.name, office.now()):
+                done.append(one)
+                await office.put_on_record("identity.changed", {**_told(one, by, reason), "change": "reinstated"})
+    return Reinstated(done)
 
 
 def must_be_a_target(target: Target, *, everything: bool = False) -> None:
@@ -85,6 +112,10 @@ def must_be_a_target(target: Target, *, everything: bool = False) -> None:
         raise Fault("A client or session, and nothing else, is named together with its issuer.")
     if everything and target.kind != "agent":
         raise Fault("Only an agent has delegations to revoke with it.")
+
+
+def _with(target: Target) -> str:
+    return f"with {target.kind} {target.id}"
 
 
 def _told(target: Target, by: str, reason: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ from .feed import Id, Text, Time
 from .risk import Kind as Weighing
 from .risk import Weights
 
+MAX_HALF_LIFE_S = 10 * 365 * 86_400  # what fades slower does not fade
+FIRST_YEAR, LAST_YEAR = 1970, 9000  # times of four digits, in every zone
 FUTURE_S = 60  # clocks differ; what is observed later than that was not observed
 LONGEST = timedelta(days=180)  # a source that still means it says so again; nobody stays marked for ever
 MOST = 50  # live signals of one source about one entity: each is weighed at every decision about it
@@ -40,7 +42,7 @@ class SignalBody(Struct, frozen=True, forbid_unknown_fields=True):
     observed_at: Time
     expires_at: Time | None = None
     weight: Annotated[int, Meta(ge=0, le=1000)] | None = None
-    half_life_s: Annotated[int, Meta(ge=0)] | None = None
+    half_life_s: Annotated[int, Meta(ge=0, le=MAX_HALF_LIFE_S)] | None = None
 
 
 class Taken(Struct, frozen=True):
@@ -126,11 +128,13 @@ def weighed(body: SignalBody, source: str, weights: Weights, now: datetime) -> T
     known = weights.signs.get(body.code)
     if known is None and body.weight is None:
         raise Fault(f"config.yaml does not know the sign {body.code}: give its weight, or add it to risk.signs.")
+    if any(not FIRST_YEAR < time.year < LAST_YEAR for time in (body.observed_at, body.expires_at) if time):
+        raise Fault(f"The times of a signal lie between {FIRST_YEAR} and {LAST_YEAR}.")
     if body.observed_at > now + timedelta(seconds=FUTURE_S):
         raise Fault("The signal was observed in the future: look at the clocks.")
     if body.expires_at is not None and body.expires_at <= body.observed_at:
         raise Fault("The signal expires before it was observed.")
-    if body.entity_kind == "session" and " " not in body.entity:
+    if body.entity_kind == "session" and not all(body.entity.partition(" ")):
         raise Fault("A session is named by its issuer, a space, and its sid.")
     kind, last = known or Weighing(0.0, 0), body.observed_at + LONGEST
     return Taken(

@@ -112,6 +112,7 @@ async def apply_rows(
         found = list(compare(shape, known, rows, source))
         await _write(connection, shape, [one for one in found if one.action != "removed"])
         differences += found
+    await _must_own_what_hangs_on(connection, differences, source)
     for name, shape in reversed(SHAPES.items()):  # what is new may hang on what goes; children go first
         await _write(connection, shape, [one for one in differences if (one.table, one.action) == (name, "removed")])
     return differences
@@ -209,6 +210,36 @@ async def _write(connection: AsyncConnection, shape: Shape, differences: Iterabl
     if by_action["removed"]:
         keys = [{f"key_{column}": row[column] for column in shape.key} for row in by_action["removed"]]
         await connection.execute(delete(shape.table).where(*here), keys)
+
+
+HANGING: dict[str, list[tuple[Table, str]]] = {  # rows that the database removes with the one they hang on
+    "principals": [
+        (tables.aliases, "principal"),
+        (tables.agents, "id"),
+        (tables.delegations, "person"),
+        (tables.delegations, "agent"),
+        (tables.agent_links, "parent"),
+        (tables.agent_links, "child"),
+    ],
+    "groups": [(tables.memberships, "group_id")],
+    "roles": [(tables.role_assignments, "role")],
+}
+
+
+async def _must_own_what_hangs_on(connection: AsyncConnection, differences: list[Difference], source: str) -> None:
+    """Raise `Fault` when what goes would take another source's rows with it, unseen by it and by every cache."""
+    for name, hanging in HANGING.items():
+        gone = sorted(one.key for one in differences if (one.table, one.action) == (name, "removed"))
+        for table, column in hanging:
+            for chunk in _chunks(gone):
+                query = select(table.c[column], table.c.source).where(
+                    table.c[column].in_(chunk), table.c.source != source
+                )
+                if row := (await connection.execute(query)).first():
+                    raise Fault(
+                        f"{row[0]} cannot go: {row.source} still has {table.name} that name it: remove those first. "
+                        "Nothing was changed."
+                    )
 
 
 def _with_key(shape: Shape, row: Row) -> Row:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..times import rfc3339
 from .changes import append, lock
 from .sql import Store, reading
-from .tables import delegations, principals, revocations
+from .tables import aliases, delegations, principals, revocations
 
 Kind = Literal["person", "agent", "client", "session", "delegation"]
 Row = dict[str, Any]
@@ -53,6 +53,18 @@ async def registered(connection: AsyncConnection, kind: Kind, identifier: str) -
     if kind == "delegation":
         this = (delegations.c.id == identifier,)  # type: ignore[assignment]  # one condition instead of two
     return bool((await connection.execute(select(exists().where(*this)))).scalar_one())
+
+
+async def names_of_principal(connection: AsyncConnection, identifier: str) -> list[tuple[str, str]]:
+    """Return every (issuer, subject) under which a person or an agent is known."""
+    query = select(aliases.c.issuer, aliases.c.subject).where(aliases.c.principal == identifier)
+    return [(row.issuer, row.subject) for row in await connection.execute(query.order_by(*query.selected_columns))]
+
+
+async def revoked_because(connection: AsyncConnection, reason: str) -> list[tuple[str, str]]:
+    """Return the (issuer, id) of the clients that were revoked for exactly this reason."""
+    these = revocations.c.kind == "client", revocations.c.reason == reason
+    return [(row.issuer, row.id) for row in await connection.execute(select(revocations).where(*these))]
 
 
 async def delegations_to(connection: AsyncConnection, agent: str) -> list[str]:

@@ -33,6 +33,8 @@ DRIVERS = {
 }
 Store = AsyncEngine
 """An open store, as the rest of the package names it: SQL and its types stay in this folder."""
+StoreConnection = AsyncConnection
+"""A connection to it."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

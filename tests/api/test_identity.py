@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.flow.people import alias
+from tests.flow.people import FEED, agent, alias, delegation
 from tests.idp import ISSUER
 from tests.service import Bench, add_pep, running
 
@@ -101,6 +101,35 @@ async def test_what_cannot_be_done_is_a_problem_without_an_echo(
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert not any(word in response.text for word in ("nobody", "because", "grops", "unheard-of"))
+
+
+@pytest.mark.parametrize("source", ["mcp-pdp", "pep_0123", "cli:root"])
+async def test_a_feed_from_outside_does_not_speak_for_the_pdp_its_keys_or_its_operators(
+    source: str, operator: Bench
+) -> None:
+    for path in ("/v1/identity/feeds", f"/v1/identity/feeds?prune={source}"):
+        response = await operator.post(path, {"source": source})
+        assert (response.status_code, response.json()["code"]) == (409, "identity.refused")
+
+
+async def test_the_same_idempotency_key_gets_no_allow_of_before_a_kill(pdp: Bench, operator: Bench) -> None:
+    body = pdp.query()
+    first = await pdp.post("/v1/decisions", body, Idempotency_Key="k-1")
+    assert first.json()["decision"] == "allow"
+    await operator.post("/v1/identity/person/alice/revoke", WHY)
+    again = await pdp.post("/v1/decisions", body, Idempotency_Key="k-1")
+    assert [reason["code"] for reason in again.json()["reasons"]] == ["identity.person_inactive"]
+
+
+async def test_a_killed_agent_does_not_come_back_by_a_feed_that_renames_it(pdp: Bench, operator: Bench) -> None:
+    token = {"act": {"sub": "client-7"}}
+    await operator.post("/v1/identity/agent/bot/revoke", WHY)
+    bots = [agent("bot-renamed", "client-7") if one["id"] == "bot" else one for one in FEED["agents"]]
+    given = [delegation("alice", "bot-renamed")]
+    renamed = await operator.post("/v1/identity/feeds", {**FEED, "agents": bots, "delegations": given, "people": []})
+    assert renamed.status_code == 200, renamed.text
+    denied = await pdp.ask(token=pdp.token(**token))
+    assert [reason["code"] for reason in denied["reasons"]] == ["identity.client_revoked"]
 
 
 @pytest.mark.parametrize("path", ["/v1/identity/feeds?dry_run=<script>", "/v1/identity/<script>/x/revoke"])

@@ -34,6 +34,18 @@ async def test_an_answer_is_kept_as_long_as_promised_and_no_longer() -> None:
     assert await once(for_no_time, "pep_a", "k", b"2") == b"2"
 
 
+async def test_an_answer_of_before_a_change_is_not_repeated_after_it() -> None:
+    replays, given = Replays(), iter([b"allow", b"deny"])
+
+    async def answer() -> bytes:
+        return next(given)
+
+    async def ask(epoch: int) -> bytes:
+        return await replays.once("pep_a", "k", b"body", answer, epoch)
+
+    assert [await ask(1), await ask(1), await ask(2), await ask(2)] == [b"allow", b"allow", b"deny", b"deny"]
+
+
 async def test_only_the_newest_answers_of_an_adapter_are_kept() -> None:
     replays = Replays(most=2)
     for key in ("a", "b", "c"):

@@ -12,11 +12,11 @@ from pdp.audit.office import Office
 from pdp.audit.read import Reader
 from pdp.errors import Fault, Refused
 from pdp.identity.feed import read_feed
-from pdp.identity.importer import import_identity
+from pdp.identity.importer import How, import_identity
 from pdp.identity.people import People
 from pdp.identity.revoke import NotRegistered, Target, reinstate, revoke
 from pdp.store.identity import find_principal, find_session
-from pdp.store.revocations import Kind
+from pdp.store.revocations import Kind, client_revoked
 from pdp.store.sql import Store, open_store
 from tests.conftest import START, FakeClock
 from tests.flow.people import FEED
@@ -85,16 +85,31 @@ async def test_reinstating_gives_back_no_more_than_the_feed_says(office: Office)
 async def test_a_revoked_delegation_stays_so_when_the_feed_takes_it_away_and_brings_it_again(office: Office) -> None:
     await revoke(office, Target("delegation", await delegated(office.store)), "ops", "test")
     assert await revoked_delegations(office.store, "alice") == ["bot"]
-    await bring(office.store, delegations=[])
+    feed = read_feed(msgspec.json.encode({**FEED, "delegations": []}))
+    gone = await import_identity(office.store, feed, office.now(), how=How(prune=FEED["source"]))
+    assert "removed" in [one.action for one in gone if one.table == "delegations"]
     await bring(office.store)
     assert await revoked_delegations(office.store, "alice") == ["bot"]
+
+
+@pytest.mark.parametrize(("kind", "identifier", "name"), [("agent", "bot", "client-7"), ("person", "alice", "00u1")])
+async def test_nobody_comes_back_under_another_id(kind: Kind, identifier: str, name: str, office: Office) -> None:
+    done = await revoke(office, Target(kind, identifier), "ops", "test")
+    assert Target("client", name, IDP) in done.revoked
+    assert await client_revoked(office.store, IDP, name)
+    await reinstate(office, Target(kind, identifier), "ops", "test")
+    assert not await client_revoked(office.store, IDP, name)
+    await revoke(office, Target("client", name, IDP), "ops", "of its own")
+    await revoke(office, Target(kind, identifier), "ops", "test")
+    await reinstate(office, Target(kind, identifier), "ops", "test")
+    assert await client_revoked(office.store, IDP, name), "what was revoked by itself is reinstated by itself"
 
 
 async def test_everything_of_an_agent_is_its_delegations_too_and_they_need_reinstating_of_their_own(
     office: Office,
 ) -> None:
     done = await revoke(office, Target("agent", "bot"), "ops", "test", everything=True)
-    assert [one.kind for one in done.revoked] == ["agent", "delegation", "delegation"]
+    assert [one.kind for one in done.revoked] == ["agent", "client", "delegation", "delegation"]
     await reinstate(office, Target("agent", "bot"), "ops", "test")
     assert await status(office.store, "bot") == "active"
     assert await revoked_delegations(office.store, "alice") == ["bot"]

@@ -353,6 +353,23 @@ async def test_pruning_removes_what_the_feed_no_longer_mentions_and_nothing_of_a
     assert (await principal(store, "erin")).registered.kind == "person"
 
 
+@pytest.mark.parametrize("what", ["delegation", "membership"])
+async def test_nothing_goes_that_another_source_still_hangs_something_on(store: Store, what: str) -> None:
+    bot = {"id": "x-bot", "owners": [], "max_impact": "read", "ceiling": []}
+    mine = {"source": "x", "agents": [bot], "groups": [{"id": "x-g"}]}
+    await import_identity(store, read_feed(msgspec.json.encode(mine)), START)
+    person: dict[str, Any] = {"id": "y-person", "groups": ["x-g"] if what == "membership" else []}
+    given = {"person": "y-person", "agent": "x-bot", "scope": [], "max_impact": "read"}
+    given |= {"expires_at": "2099-01-01T00:00:00Z"}
+    other = {"source": "y", "people": [person], "delegations": [given] if what == "delegation" else []}
+    await import_identity(store, read_feed(msgspec.json.encode(other)), START)
+    with pytest.raises(Fault, match="y still has"):
+        await import_identity(store, read_feed(b'{"source": "x"}'), START, how=How(prune="x"))
+    await import_identity(store, read_feed(b'{"source": "y"}'), START, how=How(prune="y"))
+    gone = await import_identity(store, read_feed(b'{"source": "x"}'), START, how=How(prune="x"))
+    assert {one.key for one in gone} >= {"x-bot", "x-g"}
+
+
 async def test_a_feed_cannot_prune_another_source_or_what_it_still_refers_to(store: Store) -> None:
     await bring(store)
     before = await dump(store)

@@ -117,6 +117,13 @@ async def test_a_person_who_calls_themselves_like_an_agent_does_not_become_it(cl
     assert await code(part, sub="client-7", client_id=client) == "identity.ambiguous"
 
 
+@pytest.mark.parametrize("signed_in", [{"auth_time": NOW - 60}, {"amr": ["pwd"]}], ids=str)
+async def test_a_person_who_signs_in_through_an_agents_client_under_its_name_does_not_become_it(
+    part: Part, signed_in: dict[str, Any]
+) -> None:
+    assert await code(part, sub="client-7", client_id="client-7", **signed_in) == "identity.ambiguous"
+
+
 @pytest.mark.parametrize(("subject", "expected"), [("client-7", "ambiguous"), ("00u1", "client_unknown")])
 async def test_a_token_that_names_no_client_speaks_for_nobody(
     part: Part, tmp_path: Path, clock: FakeClock, subject: str, expected: str
