@@ -3,7 +3,7 @@ PY  := .venv/bin/python
 BIN := .venv/bin
 PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-all lint types rego bench revocation compose-test docs lock
+.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ demo: setup ## drive a protected MCP server as seven callers and print who got w
 
 test: setup ## every test but the slow ones; offline, a few minutes
 	$(BIN)/pytest -m "not slow"
+
+test-slow: setup ## the slow tests alone
+	$(BIN)/pytest -m slow
 
 test-all: setup ## every test
 	$(BIN)/pytest
