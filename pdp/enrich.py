@@ -63,10 +63,9 @@ class DelegationFacts(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True, omit_defaults=True):
-    """What we know about the caller that concerns this call, at store revision `revision`."""
+    """What we know about the caller that concerns this call."""
 
     risk: Risk
-    revision: int
     first_use: bool
     person: PersonFacts | None = None
     agent: AgentFacts | None = None
@@ -85,7 +84,6 @@ async def enrich(caller: Caller, query: Query, world: World) -> Facts:
 
     Standing is looked at again: what was revoked since `identify` is refused here with its `identity.*` code.
     """
-    revision = world.people.revision  # before anything is read: facts may be newer than it says, never older
     person = await _principal(caller.person, "identity.person_unknown", world)
     agents = await _agents(caller, world)
     now = world.now()
@@ -93,7 +91,6 @@ async def enrich(caller: Caller, query: Query, world: World) -> Facts:
     first_use = not world.people.used_before(caller.person, caller.agent, query.tool.server, query.tool.name)
     return Facts(
         risk=await _risk(caller, _everyone(person, agents), query, world, first_use=first_use),
-        revision=revision,
         first_use=first_use,
         person=_person_facts(person, query.tool, rfc3339(now)) if person else None,
         agent=_agent_facts(agents, query.tool, rfc3339(now)) if agents else None,

@@ -73,6 +73,13 @@ async def test_a_feed_comes_in_only_at_the_revision_its_sender_has_seen(operator
     assert (late.status_code, late.json()["code"]) == (412, "identity.moved_on")
 
 
+async def test_a_decision_says_on_which_revision_of_people_it_stands(pdp: Bench, operator: Bench) -> None:
+    before = (await pdp.ask())["revisions"]["identity"]
+    brought = await operator.post("/v1/identity/feeds", DAVE)
+    await pdp.service.world.people.poll()
+    assert (await pdp.ask())["revisions"]["identity"] == brought.json()["revision"] > before
+
+
 async def test_a_dry_run_tells_and_changes_nothing_and_pruning_removes(operator: Bench) -> None:
     dry = await operator.post("/v1/identity/feeds?dry_run=true", DAVE)
     assert len(dry.json()["differences"]) == 2

@@ -1,9 +1,15 @@
-"""The stores a contract is tested on: a SQLite file, and a PostgreSQL started for the purpose where there is one."""
+"""The stores a contract is tested on: a SQLite file, and a PostgreSQL started for the purpose where there is one.
+
+A local PostgreSQL is preferred (it is there in a second); else a container, where a Docker daemon answers and has or
+gets the image; only without either is PostgreSQL skipped.
+"""
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +19,13 @@ from sqlalchemy import text
 
 from pdp.store.sql import open_store, transaction
 
+IMAGE = "postgres:15"
+POSTGRES = "999:999"  # the image's own user: without rights to give up
+IN_MEMORY = [
+    f"--tmpfs={folder}:uid=999,gid=999,mode=0700" for folder in ("/var/run/postgresql", "/var/lib/postgresql/data")
+]
+READY = ["pg_isready", "--host", "127.0.0.1", "--username", "postgres"]  # over TCP: not yet while it is being set up
+READY_WITHIN_S = 60.0
 NOBODY = 65534  # PostgreSQL refuses to run as root; this user owns nothing else
 
 
@@ -45,13 +58,39 @@ def postgres(programs: Path) -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+def docker(*words: str) -> str:
+    """Run docker and return what it says. Raises `OSError` or `subprocess.CalledProcessError`."""
+    done = subprocess.run(["docker", *words], check=True, capture_output=True, text=True, timeout=300)
+    return done.stdout.strip()
+
+
+@contextmanager
+def contained_postgres() -> Iterator[str]:
+    """Run a fresh PostgreSQL in a container, published on loopback; yields the URL of its database."""
+    secret = secrets.token_hex(16)
+    options = ["--rm", "--detach", "--user", POSTGRES, "--publish", "127.0.0.1::5432", *IN_MEMORY]
+    name = docker("run", *options, "--env", f"POSTGRES_PASSWORD={secret}", IMAGE)
+    try:
+        port = docker("port", name, "5432/tcp").splitlines()[0].rpartition(":")[2]
+        end = time.monotonic() + READY_WITHIN_S
+        while subprocess.run(["docker", "exec", name, *READY], capture_output=True, check=False).returncode:
+            assert time.monotonic() < end, f"{IMAGE} was not ready within {READY_WITHIN_S} s"
+            time.sleep(0.1)
+        yield f"postgresql+asyncpg://postgres:{secret}@127.0.0.1:{port}/postgres"
+    finally:
+        docker("rm", "--force", name)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """Return the URL of a PostgreSQL that the whole run shares; skips loudly where there is none."""
     programs = postgres_programs()
     if programs is None:
-        pytest.skip("there is no local `postgres`: the store's contract was tested on SQLite only")
-    with postgres(programs) as url:
+        try:
+            docker("info")
+        except (OSError, subprocess.SubprocessError):
+            pytest.skip("there is neither `postgres` nor a Docker daemon: the store was tested on SQLite only")
+    with postgres(programs) if programs else contained_postgres() as url:
         yield url
 
 

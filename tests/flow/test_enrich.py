@@ -14,7 +14,7 @@ from pdp.store import tables
 from pdp.store.changes import append
 from pdp.store.sql import transaction
 from tests.conftest import START, FakeClock
-from tests.flow.people import FEED, Part, agent, alias, delegation, opened
+from tests.flow.people import Part, agent, alias, delegation, opened
 from tests.idp import ABSENT, ISSUER
 
 pytestmark = pytest.mark.promise("enrich.sliced")
@@ -163,13 +163,6 @@ async def test_an_agent_without_its_record_is_no_agent_without_limits(part: Part
     await part.people.poll()
     with pytest.raises(Refused, match=r"facts\.unavailable"):
         await facts(part, **DELEGATED)
-
-
-async def test_facts_say_which_revision_they_are_of_at_least(part: Part) -> None:
-    before = (await facts(part)).revision
-    assert before == part.people.revision
-    await part.bring(groups=[FEED["groups"][0], {"id": "staff"}])
-    assert (await facts(part)).revision > before
 
 
 @pytest.mark.promise("enrich.risk")

@@ -87,7 +87,7 @@ async def decided(rooms: Rooms, arguments: dict[str, Any], context: dict[str, An
     assert tool is not None
     person = PersonFacts(id="alice", roles=[], groups=[], entitlements=[])
     case.caller, case.tool, case.identity, case.registry = caller(), tool, 42, rooms.tools.revision
-    case.facts = Facts(risk=RISK, revision=42, first_use=False, person=person)
+    case.facts = Facts(risk=RISK, first_use=False, person=person)
     case.input = PolicyInput(
         caller=CallerInput(
             "pdp", "user_delegated", Client("client-7"), Session("s-1", 60), Token("i", []), person=person
