@@ -56,10 +56,12 @@ class DevIssuer(Struct, frozen=True):
             "client_id": client,
             "iat": int(now.timestamp()),
             "exp": int((now + lifetime).timestamp()),
-            "auth_time": int(now.timestamp()),
             "jti": secrets.token_urlsafe(16),
             "sid": session or f"{subject}-{client}",
         }
+        claims |= (
+            {"auth_time": int(now.timestamp())} if subject != client else {}
+        )  # a client by itself has not signed in
         claims |= {"act": {"sub": actor}} if actor else {}
         claims |= {"scope": " ".join(scopes)} if scopes else {}
         headers = {"typ": "at+jwt", "kid": _key_id(algorithm)}

@@ -1,12 +1,12 @@
 """The registry on each database: what a person decided holds, all of it or nothing, and never off the record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from pdp.errors import Fault, Unrecorded
@@ -18,10 +18,9 @@ from pdp.registry.states import TRANSITIONS, Status, Step, after
 from pdp.store import tables
 from pdp.store.changes import latest
 from pdp.store.registry import read_tools
-from pdp.store.sql import open_store, reading, transaction
+from pdp.store.sql import reading, transaction
 from tests.conftest import FakeClock
 from tests.contracts.engines import until
-from tests.contracts.stores import postgres, postgres_programs
 from tests.rooms import REFUND, REVIEW, SERVER, Rooms, open_rooms
 
 CHANGED = REFUND | {"description": "Another text."}
@@ -29,25 +28,8 @@ REF = ToolRef(SERVER, "create_refund", definition_digest(REFUND))
 NEW = ToolRef(SERVER, "create_refund", definition_digest(CHANGED))
 
 
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    programs = postgres_programs()
-    if programs is None:
-        pytest.skip("there is no local `postgres`: the registry's contract was tested on SQLite only")
-    with postgres(programs) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def rooms(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Rooms]:
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        store = await open_store(url)
-        async with transaction(store) as connection:
-            await connection.execute(text("DROP SCHEMA public CASCADE"))
-            await connection.execute(text("CREATE SCHEMA public"))
-        await store.dispose()
+@pytest.fixture
+async def rooms(url: str, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Rooms]:
     async with open_rooms(tmp_path, clock, url=url) as opened:
         yield opened
 
