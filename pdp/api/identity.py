@@ -1,7 +1,6 @@
 """The identity store over HTTP (contracts, section 1): who is registered, feeds, kill switches. Scope `identity`."""
 
 import logging
-from collections.abc import Awaitable
 from typing import Literal, TypeVar
 
 import msgspec
@@ -9,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
 from ..audit.office import Office
-from ..errors import Fault, Rejected, Unrecorded
+from ..errors import Fault, Rejected
 from ..identity.feed import Feed, must_be_a_feed
 from ..identity.importer import How, MovedOn, import_feed
 from ..identity.revoke import NotRegistered, Reinstated, Revoked, Target, reinstate, revoke
@@ -18,10 +17,11 @@ from ..store.changes import latest
 from ..store.feeds import Difference
 from ..store.identity import find_principal
 from ..store.revocations import Kind
-from ..store.sql import StoreUnavailable, reading
+from ..store.sql import reading
 from .decisions import Desk
 from .http import Scope, header
 from .openapi import answers, reads
+from .orders import carried_out
 
 FEED_FACTOR = 4  # a feed may be this many times larger than one query; it is read on the loop that decides, so larger
 # ones come by the command line
@@ -44,6 +44,11 @@ class Imported(Struct, frozen=True):
     differences: list[Difference]
 
 
+PROBLEMS: dict[type[Fault], Rejected] = {
+    MovedOn: Rejected(412, "identity.moved_on", "The store has changed since that revision."),
+    NotRegistered: Rejected(404, "identity.unknown", "There is nothing of that kind and id."),
+    Fault: Rejected(409, "identity.refused", "It contradicts itself or the store; the PDP's log says where."),
+}
 KINDS: list[type] = [Order, Revoked, Reinstated, Principal, Feed, Imported]
 """What the OpenAPI description names."""
 
@@ -61,8 +66,8 @@ def router(desk: Desk) -> APIRouter:
         _, value = await desk.read(request.scope, request.receive, FEED_FACTOR)
         how = How(dry_run=dry_run, prune=prune, expected=_expected(request.scope))
         feed = _converted(value, Feed)
-        differences = await _carried_out(_brought(office, feed, how))
-        revision = await _carried_out(_revision(desk))
+        differences = await carried_out(_brought(office, feed, how), PROBLEMS)
+        revision = await carried_out(_revision(desk), PROBLEMS)
         return _sent(Imported(revision, differences), revision)
 
     @routes.get(
@@ -73,8 +78,8 @@ def router(desk: Desk) -> APIRouter:
     async def show(kind: Literal["person", "agent"], id: str, request: Request) -> Response:  # noqa: A002
         """Return a person or an agent with every right and its way; the ETag is the identity revision."""
         desk.admit(request.scope, "identity")
-        revision = await _carried_out(_revision(desk))  # read first: what is shown is never older than it
-        found = await _carried_out(find_principal(desk.store, id))
+        revision = await carried_out(_revision(desk), PROBLEMS)  # read first: what is shown is never older than it
+        found = await carried_out(find_principal(desk.store, id), PROBLEMS)
         if found is None or found.registered.kind != kind:
             raise Rejected(404, "identity.unknown", f"There is no {kind} of that id.")
         return _sent(found, revision)
@@ -91,8 +96,8 @@ def _killing(routes: APIRouter, desk: Desk, office: Office) -> None:
         by = desk.admit(request.scope, "identity").id
         order = _converted((await desk.read(request.scope, request.receive))[1], Order)
         target = Target(kind, id, order.issuer)
-        done = await _carried_out(revoke(office, target, by, order.reason, everything=order.everything))
-        await _carried_out(desk.world.people.poll())  # this replica need not wait for the next poll
+        done = await carried_out(revoke(office, target, by, order.reason, everything=order.everything), PROBLEMS)
+        await carried_out(desk.world.people.poll(), PROBLEMS)  # this replica need not wait for the next poll
         return _sent(done)
 
     @routes.post("/{kind}/{id:path}/reinstate", openapi_extra=reads(Order), responses=answers("Reinstated", *problems))
@@ -100,31 +105,13 @@ def _killing(routes: APIRouter, desk: Desk, office: Office) -> None:
         """Let what was stopped act again, as far as its feed says it may."""
         by = desk.admit(request.scope, "identity").id
         order = _converted((await desk.read(request.scope, request.receive))[1], Order)
-        return _sent(await _carried_out(reinstate(office, Target(kind, id, order.issuer), by, order.reason)))
+        work = reinstate(office, Target(kind, id, order.issuer), by, order.reason)
+        return _sent(await carried_out(work, PROBLEMS))
 
 
 async def _brought(office: Office, feed: Feed, how: How) -> list[Difference]:
     must_be_a_feed(feed)
     return await import_feed(office, feed, how)
-
-
-async def _carried_out(work: Awaitable[T]) -> T:
-    """Return what `work` does, or raise the problem that says why not: without an echo, details go to our log."""
-    try:
-        return await work
-    except Unrecorded:
-        raise
-    except MovedOn:
-        raise Rejected(412, "identity.moved_on", "The store has changed since that revision.") from None
-    except NotRegistered:
-        raise Rejected(404, "identity.unknown", "There is nothing of that kind and id.") from None
-    except StoreUnavailable:
-        raise Rejected(503, "store.unavailable", "The store cannot be reached now.") from None
-    except Fault as fault:
-        logger.warning("an order on identities was refused: %s", fault)
-        raise Rejected(
-            409, "identity.refused", "It contradicts itself or the store; the PDP's log says where."
-        ) from None
 
 
 async def _revision(desk: Desk) -> int:

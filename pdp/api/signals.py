@@ -1,22 +1,24 @@
 """Signals over HTTP (contracts, section 1): evidence for risk, from whoever watches. Scope `signals`."""
 
-import logging
 from collections.abc import Awaitable
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ..audit.office import Office
-from ..errors import Fault, Rejected, Unrecorded
+from ..errors import Fault, Rejected
 from ..identity.signals import Contradicted, NotConcerned, SignalBody, Taken, receive, withdraw
-from ..store.sql import StoreUnavailable
 from .decisions import Desk
 from .openapi import answers, reads
+from .orders import carried_out
 
+PROBLEMS: dict[type[Fault], Rejected] = {
+    Contradicted: Rejected(409, "signal.conflict", "Another signal was taken under this id."),
+    NotConcerned: Rejected(404, "signal.unknown", "There is nothing of that kind and id."),
+    Fault: Rejected(400, "signal.refused", "Its code, weight or times cannot be; the PDP's log says what."),
+}
 KINDS: list[type] = [SignalBody, Taken]
 """What the OpenAPI description names."""
-
-logger = logging.getLogger(__name__)
 
 
 def router(desk: Desk) -> APIRouter:
@@ -33,7 +35,7 @@ def router(desk: Desk) -> APIRouter:
         """Take a signal about a person, an agent or a session, once; the same again gets the same answer."""
         pep = desk.admit(request.scope, "signals")
         _, value = await desk.read(request.scope, request.receive)
-        return await _sent(receive(office, _body(value), pep.id, desk.world.pack.weights), pep.id, desk)
+        return await _sent(receive(office, _body(value), pep.id, desk.world.pack.weights), desk)
 
     @routes.delete(
         "/signals/{id:path}",
@@ -43,7 +45,7 @@ def router(desk: Desk) -> APIRouter:
     async def take_back(id: str, request: Request) -> Response:  # noqa: A002  # as the source named it
         """Withdraw a signal that this key sent; returns what it was."""
         pep = desk.admit(request.scope, "signals")
-        return await _sent(withdraw(office, id, pep.id), pep.id, desk)
+        return await _sent(withdraw(office, id, pep.id), desk)
 
     return routes
 
@@ -55,20 +57,8 @@ def _body(value: object) -> SignalBody:
         raise Rejected(400, "signal.malformed", "The body is not a signal.") from None
 
 
-async def _sent(work: Awaitable[Taken], source: str, desk: Desk) -> Response:
-    try:
-        taken = await work
-        await desk.world.people.poll()  # this replica need not wait for the next poll
-    except Unrecorded:
-        raise
-    except Contradicted:
-        raise Rejected(409, "signal.conflict", "Another signal was taken under this id.") from None
-    except NotConcerned:
-        raise Rejected(404, "signal.unknown", "There is nothing of that kind and id.") from None
-    except StoreUnavailable:
-        raise Rejected(503, "store.unavailable", "The store cannot be reached now.") from None
-    except Fault as fault:
-        logger.warning("a signal of %s was refused: %s", source, fault)
-        raise Rejected(400, "signal.refused", "Its code, weight or times cannot be; the PDP's log says what.") from None
+async def _sent(work: Awaitable[Taken], desk: Desk) -> Response:
+    taken = await carried_out(work, PROBLEMS)
+    await carried_out(desk.world.people.poll(), PROBLEMS)  # this replica need not wait for the next poll
     sent = msgspec.json.encode(taken)
     return Response(sent, media_type="application/json", headers={"Cache-Control": "no-store"})
