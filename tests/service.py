@@ -54,6 +54,10 @@ RIGHTS = [
 ]
 
 
+PATIENT: dict[str, Any] = {
+    "decide_within_s": 2.0,
+    "record_within_s": 2.0,
+}  # for what is not about time, on a busy machine
 CALM = "risk: {habits: {fast: {at_least: 1000000}, refused: {at_least: 1000000}, probing: {at_least: 1000000}}}"
 
 
@@ -113,7 +117,7 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
     idp = Idp(moment=clock(), signers={"ES256": make_signer("ES256")})
     jwks = publish(idp, data_dir)
     issuer = IssuerSettings(issuer=ISSUER, jwks_file=jwks, direct_clients=("web-app",))
-    known = Settings(data_dir=data_dir, issuers=(issuer,), **settings)
+    known = Settings(data_dir=data_dir, issuers=(issuer,), **{**PATIENT, **settings})
     key = await add_pep(known, clock, scopes=["audit", "decide"])
     async with open_service(known, clock) as service:
         await seed(service, known, clock)

@@ -32,7 +32,7 @@ HIGH: dict[str, Any] = {
 @pytest.fixture
 async def pdp(tmp_path: Path) -> AsyncIterator[Bench]:
     """Return a service of its own."""
-    async with running(tmp_path, decide_within_s=2.0) as bench:  # a cold cache on a busy machine is not the point
+    async with running(tmp_path) as bench:
         yield bench
 
 

@@ -28,7 +28,8 @@ from tests.conftest import FakeClock
 from tests.contracts.scripted import Peer, ok, scripted
 from tests.service import Bench, running
 
-DEADLINE_S = 0.2 + 0.3  # decide and record
+DECIDE_S, RECORD_S = 0.2, 0.3  # the defaults
+DEADLINE_S = DECIDE_S + RECORD_S
 SLACK_S = 0.4  # a loaded machine of two cores
 BACK_WITHIN_S = 3.0
 
@@ -79,7 +80,7 @@ async def ready(pdp: Bench, status: int) -> None:
 
 @pytest.mark.promise("fault.opa_killed")
 async def test_while_opa_is_dead_every_answer_is_a_recorded_deny_and_allows_come_back(tmp_path: Path) -> None:
-    async with running(tmp_path, record_within_s=1.0) as pdp:  # other processes may share the disk
+    async with running(tmp_path, decide_within_s=DECIDE_S, record_within_s=1.0) as pdp:  # others may share the disk
         answers: list[tuple[float, Any]] = []
         slowest = 0.0
 
@@ -112,7 +113,7 @@ async def test_while_opa_is_dead_every_answer_is_a_recorded_deny_and_allows_come
 
 @pytest.mark.promise("fault.opa_stopped")
 async def test_a_stopped_opa_is_a_recorded_deny_within_the_deadline_and_continues(tmp_path: Path) -> None:
-    async with running(tmp_path) as pdp:
+    async with running(tmp_path, decide_within_s=DECIDE_S, record_within_s=RECORD_S) as pdp:
         await allowed_again(pdp)  # the first call of a principal on a loaded machine may be late
         kill(pdp, signal.SIGSTOP)
         began = time.monotonic()
