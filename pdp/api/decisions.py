@@ -109,8 +109,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
         query = query_from(value)
         pep.must_serve(query.tool.server)
         key = header(scope, b"idempotency-key")
-        epoch = desk.world.people.revision, desk.world.tools.revision, desk.world.pack.revision
-        sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk), epoch)
+        sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk), epoch(desk.world))
     except Rejected as error:
         await send_problem(send, error, echo)
     except Unrecorded as error:
@@ -118,6 +117,11 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
         await send_json(send, 503, unrecorded(), [(b"retry-after", b"1"), *echo], b"application/problem+json")
     else:
         await send_json(send, 200, sent, echo)
+
+
+def epoch(world: World) -> object:
+    """Return what an answer must share with an earlier one to repeat it: nothing changed, and we would know."""
+    return world.people.revision, world.tools.revision, world.pack.revision, world.people.stale() is None
 
 
 async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:

@@ -54,6 +54,10 @@ class People:
         """Stop following."""
         await self._follower.close()
 
+    def stale(self) -> str | None:
+        """Say why nothing here may be relied on; None while it may."""
+        return self._follower.stale()
+
     async def get(self, principal: str) -> Principal | None:
         """Return a principal by id, None when there is none. Raises `Refused` with a `facts.*` code."""
         return await self._ask(self._principals, principal)
@@ -104,7 +108,7 @@ class People:
         self.revision = newest
 
     async def _ask(self, shelf: Shelf[K, V], key: K) -> V:
-        if why := self._follower.stale():
+        if why := self.stale():
             raise Refused("facts.stale", why)
         try:
             return await shelf.get(key)

@@ -255,9 +255,12 @@ async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old_
     clock = FakeClock()
     async with running(tmp_path / "data", clock) as pdp:
         await allowed_again(pdp)  # the first call of a principal on a loaded machine may be late
-        store = tmp_path / "data" / "pdp.db"
+        store, kept = tmp_path / "data" / "pdp.db", pdp.query()
+        assert (await pdp.post("/v1/decisions", kept, Idempotency_Key="k")).json()["decision"] == "allow"
         store.rename(tmp_path / "gone.db")
         clock.advance(6)  # the published bound is five seconds
+        repeated = (await pdp.post("/v1/decisions", kept, Idempotency_Key="k")).json()
+        assert repeated["decision"] == "deny", "an answer is not repeated when a kill since then could not be seen"
         decision, codes = said(await pdp.ask())
         assert decision == "deny"
         assert codes[0].startswith("facts.")
