@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -31,6 +32,7 @@ from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
+from .policy.live import Active, Policy
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
@@ -39,6 +41,12 @@ from .store.sql import Store, open_store
 from .times import Clock, system_clock
 
 logger = logging.getLogger(__name__)
+
+StartEngine = Callable[[Pack], Awaitable[Engine]]
+"""Starts an engine on a pack; returns it once its policy passed the probe, and leaves nothing behind when it did not.
+
+Raises `Fault` (or `PackRefused`) saying what to do.
+"""
 
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
@@ -89,16 +97,14 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
-    pack = await asyncio.to_thread(load_pack, settings)
-    engine = await _open_engine(settings, pack, stack)
+    policy = await _open_policy(settings, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
         tokens=tokens,
         people=people,
         tools=tools,
-        pack=pack,
-        engine=engine,
+        policy=policy,
         log=log,
         habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
@@ -118,41 +124,50 @@ def _opa(settings: Settings) -> Path:
     return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
 
 
-async def _open_engine(settings: Settings, pack: Pack, stack: AsyncExitStack) -> Engine:
-    """Return the engine that answers, its policy probed. A sidecar that is away leaves us not ready, not down.
-
-    A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
-    an OPA of our own that lives as long as the probe.
-    """
-    local = await _local(settings, pack)
-    if not settings.opa_url:
-        stack.push_async_callback(local.close)
-        await _activate(local, pack)
-        return local
-    try:
-        await _activate(local, pack)
-    finally:
-        await local.close()
-    sidecar = OpaClient(settings.opa_url, pack.revision, connections=settings.opa_connections)
-    stack.push_async_callback(sidecar.close)
-    try:
-        await probe(sidecar, pack)
-    except Refused as refusal:
-        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
-    return sidecar
+async def _open_policy(settings: Settings, stack: AsyncExitStack) -> Policy:
+    pack = await asyncio.to_thread(load_pack, settings)
+    engine = await _starter(settings)(pack)
+    stack.push_async_callback(engine.close)
+    return Policy(Active(pack, engine))
 
 
-async def _local(settings: Settings, pack: Pack) -> LocalOpa:
+def _starter(settings: Settings) -> StartEngine:
+    """Return how an engine is started on a pack, which is chosen once and never by fallback."""
+    return partial(_start_sidecar if settings.opa_url else _start_local, settings)
+
+
+async def _start_local(settings: Settings, pack: Pack) -> Engine:
+    """Start an OPA of our own. It dies with the thread that starts it: the main thread."""
     run_dir, connections = settings.data_dir / "run", settings.opa_connections
-    return await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
+    async with AsyncExitStack() as undo:
+        engine = await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
+        undo.push_async_callback(engine.close)
+        await _must_pass(engine, pack)
+        undo.pop_all()
+    return engine
 
 
-async def _activate(engine: Engine, pack: Pack) -> None:
+async def _must_pass(engine: Engine, pack: Pack) -> None:
     """Probe the policy before it may answer. Raises `Fault`."""
     try:
         await probe(engine, pack)
     except Refused as refusal:
         raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
+
+
+async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
+    """Return a client of the sidecar. One that is away leaves us not ready, not down.
+
+    A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
+    an OPA of our own that lives as long as the probe.
+    """
+    await (await _start_local(settings, pack)).close()
+    sidecar = OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
+    try:
+        await probe(sidecar, pack)
+    except Refused as refusal:
+        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
+    return sidecar
 
 
 def _application(settings: Settings, world: World, readiness: Readiness, peps: Peps, store: Store) -> App:

@@ -113,8 +113,9 @@ async def decide(case: Case, world: World) -> Verdict:
     we loaded could say.
     """
     case.input = input_for(case, *case.known(), world)
-    body = await world.engine.evaluate(VERDICT, msgspec.json.encode(case.input), case.deadline - HEAD_START)
-    return verdict_from(read_reply(body, world.pack), world.pack)
+    pack, engine = case.policy.pack, case.policy.engine
+    body = await engine.evaluate(VERDICT, msgspec.json.encode(case.input), case.deadline - HEAD_START)
+    return verdict_from(read_reply(body, pack), pack)
 
 
 def input_for(case: Case, caller: Caller, facts: Facts, tool: Tool, world: World) -> PolicyInput:

@@ -18,7 +18,6 @@ from .answer import Answer, Receipt, Revisions
 from .audit.log import Log
 from .audit.mask import Masker
 from .decide import PolicyInput, Verdict, decide, refused
-from .engine import Engine
 from .enrich import Facts, enrich
 from .errors import Refused, Unrecorded
 from .identify import PLAIN, Asker, Caller, identify
@@ -26,7 +25,7 @@ from .identity.habits import Habits
 from .identity.people import People
 from .identity.tokens import TokenVerifier
 from .ids import new_id
-from .policy.pack import Pack
+from .policy.live import Active, Policy
 from .query import Query
 from .record import record
 from .registry.definitions import Registry
@@ -47,8 +46,7 @@ class World:
     tokens: TokenVerifier
     people: People
     tools: Registry
-    pack: Pack
-    engine: Engine
+    policy: Policy
     log: Log
     masker: Masker
     habits: Habits
@@ -58,7 +56,10 @@ class World:
 
 @dataclass(kw_only=True)
 class Case:
-    """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest."""
+    """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest.
+
+    `policy`: the one pack and engine it is judged by, from beginning to end.
+    """
 
     id: str
     query: Query
@@ -67,6 +68,7 @@ class Case:
     received_at: datetime
     deadline: float
     started: float
+    policy: Active
     asker: Asker = PLAIN
     caller: Caller | None = None
     facts: Facts | None = None
@@ -91,8 +93,9 @@ async def answer(query: Query, pep: str, request_id: str, world: World, asker: A
 
     `asker`: what the key of `pep` lets it do, and demands.
     """
-    case = open_case(query, pep, request_id, world, asker)
-    verdict = await judge(case, world)
+    with world.policy.held() as policy:
+        case = open_case(query, pep, request_id, world, policy, asker=asker)
+        verdict = await judge(case, world)
     return await conclude(case, verdict, world)
 
 
@@ -106,10 +109,12 @@ async def judge_together(
     """
     for _ in range(2):
         judged: list[tuple[Case, Verdict]] = []
-        for start in range(0, len(queries), AT_ONCE):
-            cases = [open_case(query, pep, request_id, world, asker) for query in queries[start : start + AT_ONCE]]
-            verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
-            judged += zip(cases, verdicts, strict=True)
+        with world.policy.held() as policy:
+            for start in range(0, len(queries), AT_ONCE):
+                some = queries[start : start + AT_ONCE]
+                cases = [open_case(query, pep, request_id, world, policy, asker=asker) for query in some]
+                verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
+                judged += zip(cases, verdicts, strict=True)
         if one_snapshot([case for case, _ in judged]):
             break
     return judged
@@ -121,7 +126,7 @@ async def judge(case: Case, world: World) -> Verdict:
         async with defended(case.id, case.deadline):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
             case.caller = await identify(case.query, world, case.asker)
-            case.facts = await enrich(case.caller, case.query, world)
+            case.facts = await enrich(case.caller, case.query, case.policy.pack.weights, world)
             case.registry = world.tools.revision
             case.tool = await vet(case.query, world)
             return await decide(case, world)
@@ -142,7 +147,8 @@ def remember(case: Case, verdict: Verdict, world: World) -> None:
         return
     person, agent, tool = case.caller.person, case.caller.agent, case.query.tool
     denied, unknown = verdict.effect == "deny", any(reason.code == "tool.unknown" for reason in verdict.reasons)
-    world.habits.note((person, agent), case.received_at, world.pack.weights, denied=denied, unknown=unknown)
+    weights = case.policy.pack.weights
+    world.habits.note((person, agent), case.received_at, weights, denied=denied, unknown=unknown)
     if verdict.effect == "allow":
         world.people.remember_use(person, agent, tool.server, tool.name)
 
@@ -178,7 +184,7 @@ def one_snapshot(cases: Sequence[Case]) -> bool:
     return len(people) <= 1 and len(tools) <= 1
 
 
-def open_case(query: Query, pep: str, request_id: str, world: World, asker: Asker = PLAIN) -> Case:
+def open_case(query: Query, pep: str, request_id: str, world: World, policy: Active, *, asker: Asker) -> Case:
     """Start the clock of one call."""
     received_at = world.now()
     return Case(
@@ -186,6 +192,7 @@ def open_case(query: Query, pep: str, request_id: str, world: World, asker: Aske
         query=query,
         pep=pep,
         asker=asker,
+        policy=policy,
         request_id=request_id,
         received_at=received_at,
         started=time.perf_counter(),  # the loop's own time may count whole milliseconds only

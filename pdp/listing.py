@@ -125,8 +125,9 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World, ask
     `asker`: what the key of `pep` lets it do, and demands.
     """
     query = Query(caller=listing.caller, tool=ToolRef(server=listing.server, name="*"))
-    case = open_case(query, pep, request_id, world, asker)
-    view = await _judge(case, listing, world)
+    with world.policy.held() as policy:
+        case = open_case(query, pep, request_id, world, policy, asker=asker)
+        view = await _judge(case, listing, world)
     body = _record(case, listing, view)
     receipt = await sealed(case, _write(body, listing.caller, world))
     return Visible(
@@ -148,6 +149,7 @@ async def _judge(case: Case, listing: Listing, world: World) -> _View:
 
 
 async def _view(case: Case, listing: Listing, world: World) -> _View:
+    pack, engine = case.policy.pack, case.policy.engine
     case.identity = world.people.revision
     case.caller = await identify(case.query, world, case.asker)
     case.registry = world.tools.revision
@@ -156,13 +158,13 @@ async def _view(case: Case, listing: Listing, world: World) -> _View:
         tool = await _standing(listing.server, listed, world)
         if tool is not None:
             query = msgspec.structs.replace(case.query, tool=ToolRef(server=tool.server, name=tool.name))
-            facts = await enrich(case.caller, query, world)
+            facts = await enrich(case.caller, query, pack.weights, world)
             calls.append(input_for(case, case.caller, facts, tool, world))
     if not calls:
         return _View()
-    body = await world.engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
+    body = await engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
     asked = [(call.tool.server, call.tool.name) for call in calls]
-    return _View(seen=_read(body, asked, world.pack), policy=world.pack.revision)
+    return _View(seen=_read(body, asked, pack), policy=pack.revision)
 
 
 def _record(case: Case, listing: Listing, view: _View) -> ListingRecord:
