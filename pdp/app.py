@@ -1,9 +1,8 @@
 """The composition root: Settings -> World -> ASGI application. What is opened here is closed here, in reverse."""
 
-import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 
-from .api import audit, decisions, health, identity, signals
+from .api import audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
@@ -32,8 +31,10 @@ from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
-from .policy.live import Active, Policy
+from .policy.live import Policy, StartEngine
+from .policy.notice import Notices
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
@@ -41,12 +42,6 @@ from .store.sql import Store, open_store
 from .times import Clock, system_clock
 
 logger = logging.getLogger(__name__)
-
-StartEngine = Callable[[Pack], Awaitable[Engine]]
-"""Starts an engine on a pack; returns it once its policy passed the probe, and leaves nothing behind when it did not.
-
-Raises `Fault` (or `PackRefused`) saying what to do.
-"""
 
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
@@ -59,6 +54,7 @@ class Service:
     app: App
     peps: Peps
     projection: Projection
+    renewal: Renewal
 
     async def projected(self) -> None:
         """Return when every decision taken so far can be looked up."""
@@ -75,7 +71,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         _private_directories(settings.data_dir)
         store = await open_store(settings.store_url)
         stack.push_async_callback(store.dispose)
-        world, readiness = await _open_world(settings, store, clock, stack)
+        office, metrics = _open_office(settings, store, clock, stack), Metrics()
+        renewal = await _open_policy(settings, office, metrics, stack)
+        world, readiness = await _open_world(settings, office, renewal.policy, stack)
         peps = Peps(store, clock)
         await peps.start()
         stack.push_async_callback(peps.close)
@@ -83,29 +81,36 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await projection.start()
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
-        yield Service(world, _application(settings, world, readiness, peps, store), peps, projection)
+        desk = _desk(settings, world, store, peps, metrics)
+        yield Service(world, _application(desk, readiness, renewal, metrics), peps, projection, renewal)
 
 
-async def _open_world(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> tuple[World, Readiness]:
+def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
     log = Log(settings.data_dir / "log" / WORKER, clock)
     stack.push_async_callback(log.close)
+    return Office(store, log, clock)
+
+
+async def _open_world(
+    settings: Settings, office: Office, live: Policy, stack: AsyncExitStack
+) -> tuple[World, Readiness]:
+    store, clock = office.store, office.now
     key = new_probe_key(settings.data_dir / "run")
-    await seed_probe(Office(store, log, clock))
+    await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
     issuers = [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
     tokens = TokenVerifier([*issuers, key.issuer()], clock)
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
-    policy = await _open_policy(settings, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
         tokens=tokens,
         people=people,
         tools=tools,
-        policy=policy,
-        log=log,
+        policy=live,
+        log=office.log,
         habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
@@ -124,11 +129,17 @@ def _opa(settings: Settings) -> Path:
     return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
 
 
-async def _open_policy(settings: Settings, stack: AsyncExitStack) -> Policy:
-    pack = await asyncio.to_thread(load_pack, settings)
-    engine = await _starter(settings)(pack)
-    stack.push_async_callback(engine.close)
-    return Policy(Active(pack, engine))
+async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
+    plan = Plan(places=policy_places(settings), build=partial(load_pack, settings), start=_starter(settings))
+    renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else "opa", metrics.policy))
+    stack.push_async_callback(renewal.close)
+    await renewal.start()
+    return renewal
+
+
+def policy_places(settings: Settings) -> list[Path]:
+    """Return the folders whose files make the policy."""
+    return [settings.policy_dir or default_pack_dir(), *([settings.org_dir] if settings.org_dir else [])]
 
 
 def _starter(settings: Settings) -> StartEngine:
@@ -170,9 +181,8 @@ async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
     return sidecar
 
 
-def _application(settings: Settings, world: World, readiness: Readiness, peps: Peps, store: Store) -> App:
-    metrics = Metrics()
-    desk = decisions.Desk(
+def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: Metrics) -> decisions.Desk:
+    return decisions.Desk(
         world=world,
         peps=peps,
         rate=Rate(settings.rate_per_second, world.now),
@@ -181,6 +191,9 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
         max_depth=settings.max_depth,
         count=metrics.count,
     )
+
+
+def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, metrics: Metrics) -> App:
     routes = FastAPI(
         title="mcp-pdp",
         summary="May identity X call tool Y with arguments Z?",
@@ -192,10 +205,13 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
     routes.include_router(audit.router(desk))
     routes.include_router(identity.router(desk))
     routes.include_router(signals.router(desk))
-    routes.include_router(health.router(world, readiness, metrics))
+    routes.include_router(policy.router(desk, renewal))
+    routes.include_router(health.router(desk.world, readiness, metrics))
     handle_problems(routes)
-    describe(routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, audit.Decided], decisions.SCHEMAS)
-    rest = with_request_ids(routes, world.now)
+    describe(
+        routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, *policy.KINDS, audit.Decided], decisions.SCHEMAS
+    )
+    rest = with_request_ids(routes, desk.world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         """Send decisions past the router, and everything else through it."""
