@@ -527,6 +527,10 @@ PROMISES = {
         "A pack is complete, in its place and deterministic, or it is not built.",
         "architecture, section 3",
     ),
+    "policy.bundle": Promise(
+        "A bundle read back is the pack that was built, whole and unchanged, or it is refused.",
+        "issue 5, build 4",
+    ),
     "policy.law": Promise(
         "Every rule has its words, and its examples hold.",
         "architecture, section 3",
