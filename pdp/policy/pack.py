@@ -18,18 +18,20 @@ from typing import Any
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
 from .archive import write_archive
+from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
 from .law import Rule, read_rules
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
-from .sources import FOLDERS, SHARED, Source, collect
+from .sources import FOLDERS, SHARED, Found, Source, Text, collect
 from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
 
-ROOTS = [*SHARED, *FOLDERS, "config", "manifest"]  # what the bundle owns in OPA's data; nobody else writes there
+DATA = ("cases", "config", "manifest")
+ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
 REVISION_TAG = "mcp-pdp/policy/v1"
 
 
@@ -37,7 +39,8 @@ REVISION_TAG = "mcp-pdp/policy/v1"
 class Pack:
     """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
 
-    `weights`: what its config.yaml says that evidence of risk weighs.
+    `weights`: what its config.yaml says that evidence of risk weighs. `tables`: the decision tables of the pack and of
+    the organisation, by file; they decide nothing, so the revision does not cover them.
     """
 
     revision: str
@@ -45,6 +48,7 @@ class Pack:
     rules: dict[str, Rule] = field(repr=False)
     config: dict[str, Any] = field(repr=False)
     weights: Weights = field(repr=False)
+    tables: dict[str, Table] = field(repr=False)
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""
@@ -67,7 +71,7 @@ def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
     _must_match_this_pdp(source)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found.sources, values, target)
+        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found, values, target)
 
 
 class _Build:
@@ -77,7 +81,8 @@ class _Build:
         self._rules = folder / "bundle"
         self._capabilities = capabilities.absolute()
 
-    def pack(self, sources: list[Source], values: Values, target: Path) -> Pack:
+    def pack(self, found: Found, values: Values, target: Path) -> Pack:
+        sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
         self._write_laws(values)
         modules, inspected = self._ask(sources)
@@ -85,13 +90,15 @@ class _Build:
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
-        data = {"manifest": manifest | {"revision": revision}, "config": values.config}
+        cases = {case.file: case.text for case in found.cases}
+        data = {"cases": cases, "config": values.config, "manifest": manifest | {"revision": revision}}
         return Pack(
             revision=revision,
             bundle=self._bundle(sources, data, revision, target),
             rules=rules,
             config=values.config,
             weights=read_weights(values.config),
+            tables=tables,
         )
 
     def _write_rules(self, sources: list[Source]) -> None:
@@ -132,10 +139,11 @@ class _Build:
             raise PackRefused(problems)
 
     def _bundle(self, sources: list[Source], data: dict[str, Any], revision: str, target: Path) -> Path:
-        about = {"revision": revision, "roots": sorted(ROOTS), "rego_version": 1}
+        """Write what `opa build` would; it checks nothing that was not checked, and OPA compiles what it loads."""
+        head = {"revision": revision, "roots": ROOTS, "rego_version": 1}
         files = {source.path: source.text.encode() for source in sources}
         built = self._folder / "bundle.tar.gz"
-        write_archive(built, files | {"data.json": canonical(data), ".manifest": canonical(about)})
+        built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(head)}))
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)
         return bundle
@@ -164,6 +172,11 @@ def revision_of(sources: list[Source], manifest: dict[str, Any], config: dict[st
     """Return the digest of all that decides: every file, the manifest, and the values."""
     content = {"files": {source.path: source.text for source in sources}, "manifest": manifest, "config": config}
     return digest(REVISION_TAG, content)
+
+
+def read_tables(cases: list[Text]) -> dict[str, Table]:
+    """Read decision tables, by file. Raises `PackRefused` with the file and the member that is wrong."""
+    return {case.file: read_table(case) for case in cases}
 
 
 def _must_match_this_pdp(source: Path) -> None:
