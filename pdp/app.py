@@ -173,12 +173,7 @@ async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
     an OPA of our own that lives as long as the probe.
     """
     await (await _start_local(settings, pack)).close()
-    sidecar = OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
-    try:
-        await probe(sidecar, pack)
-    except Refused as refusal:
-        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
-    return sidecar
+    return OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
 
 
 def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: Metrics) -> decisions.Desk:

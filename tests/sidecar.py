@@ -29,7 +29,7 @@ async def sidecar(folder: Path, url: str, key: str) -> AsyncIterator[asyncio.sub
     """Run OPA on the unix socket `s` in `folder`, polling the PDP at `url`."""
     command = [str(find(OPA, places(OPA, os.environ)).path), "run", "--server", "--addr", f"unix://{folder}/s"]
     quiet = ["--log-level", "error", "--skip-version-check", "--config-file", str(configured(folder, url, key))]
-    process = await asyncio.create_subprocess_exec(*command, *quiet, env={})
+    process = await asyncio.create_subprocess_exec(*command, *quiet, env={"GOGC": "400", "GOMEMLIMIT": "384MiB"})
     try:
         yield process
     finally:

@@ -80,9 +80,7 @@ async def test_fifty_swaps_with_a_sidecar_fail_no_request_and_mix_no_answer(
     swaps.told("sidecar", took, load)
     variants = variants_of(home.data_dir, offered=True)
     assert len(variants) == SWAPS + 1
-    assert variants_of(home.data_dir).keys() == variants.keys(), (
-        "whatever was offered was taken up, and that is on record"
-    )
+    assert variants_of(home.data_dir).keys() == variants.keys(), "whatever was offered was taken up, on record"
     swaps.must_be_right(load, variants)
     swaps.must_move_on(load, variants)
     assert max(took) < UNHURRIED_S
