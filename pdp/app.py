@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -121,8 +121,12 @@ async def _open_world(
 
 def load_pack(settings: Settings) -> Pack:
     """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do."""
+    return _build_pack(settings, partial(_opa, settings))
+
+
+def _build_pack(settings: Settings, opa: Callable[[], Path]) -> Pack:
     source = settings.policy_dir or default_pack_dir()
-    return build_pack(_opa(settings), source, settings.org_dir, settings.data_dir / "policy")
+    return build_pack(opa(), source, settings.org_dir, settings.data_dir / "policy")
 
 
 def _opa(settings: Settings) -> Path:
@@ -130,7 +134,9 @@ def _opa(settings: Settings) -> Path:
 
 
 async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
-    plan = Plan(places=policy_places(settings), build=partial(load_pack, settings), start=_starter(settings))
+    opa = cache(partial(_opa, settings))  # looked for once: asking it for its version takes a process
+    build, start = partial(_build_pack, settings, opa), _starter(settings, opa)
+    plan = Plan(places=policy_places(settings), build=build, start=start)
     renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else "opa", metrics.policy))
     stack.push_async_callback(renewal.close)
     await renewal.start()
@@ -142,16 +148,16 @@ def policy_places(settings: Settings) -> list[Path]:
     return [settings.policy_dir or default_pack_dir(), *([settings.org_dir] if settings.org_dir else [])]
 
 
-def _starter(settings: Settings) -> StartEngine:
+def _starter(settings: Settings, opa: Callable[[], Path]) -> StartEngine:
     """Return how an engine is started on a pack, which is chosen once and never by fallback."""
-    return partial(_start_sidecar if settings.opa_url else _start_local, settings)
+    return partial(_start_sidecar if settings.opa_url else _start_local, settings, opa)
 
 
-async def _start_local(settings: Settings, pack: Pack) -> Engine:
+async def _start_local(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
     """Start an OPA of our own. It dies with the thread that starts it: the main thread."""
     run_dir, connections = settings.data_dir / "run", settings.opa_connections
     async with AsyncExitStack() as undo:
-        engine = await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
+        engine = await LocalOpa.start(opa(), pack.bundle, pack.revision, run_dir, connections=connections)
         undo.push_async_callback(engine.close)
         await _must_pass(engine, pack)
         undo.pop_all()
@@ -166,13 +172,13 @@ async def _must_pass(engine: Engine, pack: Pack) -> None:
         raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
-async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
+async def _start_sidecar(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
     """Return a client of the sidecar. One that is away leaves us not ready, not down.
 
     A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
     an OPA of our own that lives as long as the probe.
     """
-    await (await _start_local(settings, pack)).close()
+    await (await _start_local(settings, opa, pack)).close()
     return OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
 
 
