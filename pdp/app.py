@@ -31,7 +31,9 @@ from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
-from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .policy.newest import admit
+from .policy.origin import Origin, load
+from .policy.pack import Pack, probe
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
@@ -89,8 +91,9 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
-    pack = await asyncio.to_thread(load_pack, settings)
+    pack = await asyncio.to_thread(load_pack, settings, clock)
     engine = await _open_engine(settings, pack, stack)
+    await admit(store, pack.revision, pack.signed)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
@@ -108,10 +111,19 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
     return world, Readiness(world, key)
 
 
-def load_pack(settings: Settings) -> Pack:
-    """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do."""
-    source = settings.policy_dir or default_pack_dir()
-    return build_pack(_opa(settings), source, settings.org_dir, settings.data_dir / "policy")
+def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
+    """Check and build the policy the settings name. Raises `Fault` with the rule, the line and what to do."""
+    return load(origin_of(settings), _opa(settings), settings.data_dir / "policy", clock())
+
+
+def origin_of(settings: Settings) -> Origin:
+    """Return where the policy comes from."""
+    return Origin(
+        policy_dir=settings.policy_dir,
+        org_dir=settings.org_dir,
+        bundle=settings.policy_bundle,
+        keys=settings.policy_keys,
+    )
 
 
 def _opa(settings: Settings) -> Path:
