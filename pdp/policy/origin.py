@@ -48,7 +48,7 @@ def load(origin: Origin, opa: Path, target: Path, now: datetime) -> Pack:
     files = read_archive(origin.bundle)
     signed = _signed(files, origin.bundle, origin.keys, now)
     pack = check_again(opa, read_content(files, origin.bundle), origin.bundle, target)
-    return dataclasses.replace(pack, signed=signed, signed_bundle=_kept(files, pack) if signed else None)
+    return dataclasses.replace(pack, signed=signed, signed_bundle=_kept(files, pack, signed) if signed else None)
 
 
 def check_again(opa: Path, content: Content, bundle: Path, target: Path) -> Pack:
@@ -87,9 +87,9 @@ def _signed(files: Mapping[str, bytes], bundle: Path, keys: Path | None, now: da
     return None
 
 
-def _kept(files: Mapping[str, bytes], pack: Pack) -> Path:
-    """Keep the signed bundle beside the one that was built here: what is at its origin may change."""
-    kept = pack.bundle.with_name(pack.bundle.name.replace(".tar.gz", ".signed.tar.gz"))
+def _kept(files: Mapping[str, bytes], pack: Pack, signed: Signed) -> Path:
+    """Keep what was signed beside what was built here, under a name of its own: the file at its origin may change."""
+    kept = pack.bundle.with_name(f"{pack.bundle.name.partition('.')[0]}.{signed.content[7:23]}.signed.tar.gz")
     new = kept.with_suffix(".new")
     new.write_bytes(write_archive(files))
     new.replace(kept)

@@ -10,12 +10,14 @@ probe     on the empty input nothing applies, holds, is open or is owed
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
+from .archive import write_archive
 from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
@@ -29,8 +31,8 @@ from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
 
-DATA = ("cases", "config", "manifest")
-ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
+# What the bundle owns in OPA's data: nobody else writes there.
+ROOTS = sorted([*SHARED, *FOLDERS, "cases", "config", "manifest"])
 CAPABILITIES = "capabilities.json"
 REVISION_TAG = "mcp-pdp/policy/v1"
 
@@ -97,16 +99,17 @@ class _Build:
     def pack(self, found: Found, values: Values, target: Path) -> Pack:
         sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
-        self._check_types(sources, values)
-        modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
-        rules = read_rules(sources, self._compiler.inspect(self._rules))
+        self._write_laws(values)
+        modules, inspected = self._ask(sources)
+        rules = read_rules(sources, inspected)
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
-        self._write_data(manifest | {"revision": revision}, values.config, found.cases)
+        cases = {case.file: case.text for case in found.cases}
+        data = {"manifest": manifest | {"revision": revision}, "config": values.config, "cases": cases}
         return Pack(
             revision=revision,
-            bundle=self._bundle(revision, target),
+            bundle=self._bundle(sources, data, revision, target),
             rules=rules,
             config=values.config,
             weights=read_weights(values.config),
@@ -119,7 +122,7 @@ class _Build:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source.text, "utf-8")
 
-    def _check_types(self, sources: list[Source], values: Values) -> None:
+    def _write_laws(self, values: Values) -> None:
         """Give every root package the schemas of input and config, by an annotation that covers what is below it."""
         schemas, laws = self._folder / "schemas", self._folder / "laws"
         for folder in (schemas, laws):
@@ -128,7 +131,15 @@ class _Build:
         (schemas / "config.json").write_text(json.dumps(values.schema))
         for root in (*SHARED, *FOLDERS):
             (laws / f"{root}.rego").write_text(LAW.format(root=root))
-        self._compiler.check(self._folder, self._capabilities, {source.path: source.file for source in sources})
+
+    def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Let OPA check the types, and meanwhile parse and inspect; what the check says is said first."""
+        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources}
+        with ThreadPoolExecutor(max_workers=2) as beside:
+            parsed = beside.submit(self._compiler.parse, texts, self._folder)
+            inspected = beside.submit(self._compiler.inspect, self._rules)
+            self._compiler.check(self._folder, self._capabilities, names)
+            return parsed.result(), inspected.result()
 
     def _check_form(self, sources: list[Source], modules: dict[str, Any], rules: dict[str, Rule]) -> None:
         problems = []
@@ -142,16 +153,11 @@ class _Build:
         if problems:
             raise PackRefused(problems)
 
-    def _write_data(self, manifest: dict[str, Any], config: dict[str, Any], cases: list[Text]) -> None:
-        data = {"manifest": manifest, "config": config, "cases": {case.file: case.text for case in cases}}
-        for name in DATA:
-            (self._rules / name).mkdir()
-            (self._rules / name / "data.json").write_bytes(canonical(data[name]))
-        (self._rules / ".manifest").write_bytes(canonical({"revision": manifest["revision"], "roots": ROOTS}))
-
-    def _bundle(self, revision: str, target: Path) -> Path:
+    def _bundle(self, sources: list[Source], data: dict[str, Any], revision: str, target: Path) -> Path:
+        about = {"revision": revision, "roots": ROOTS, "rego_version": 1}
+        files = {source.path: source.text.encode() for source in sources}
         built = self._folder / "bundle.tar.gz"
-        self._compiler.build(self._rules, self._capabilities, revision, built)
+        built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(about)}))
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)
         return bundle
