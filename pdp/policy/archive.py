@@ -1,8 +1,7 @@
 """The archive a bundle travels in: a gzipped tar, read into memory strictly, and written the same way every time.
 
 Two readers may see two things in one archive: a name twice, a link, bytes after the end. So nothing odd is accepted,
-nothing is ever unpacked to disk, and what OPA is given is written here: as `opa build` would, in a process of its own;
-what that checks is checked before (types, capabilities), and OPA compiles a bundle whole before it answers from it.
+nothing is ever unpacked to disk, and what OPA is given is written here from what was read.
 """
 
 import gzip

@@ -22,7 +22,7 @@ from .notice import Cause, Notices
 from .pack import Pack
 from .problem import PackRefused
 from .sign import Signed
-from .watch import Mark, fingerprint
+from .watch import Mark, mark_of
 
 LOOK_EVERY_S = 0.1  # a look costs a millisecond; two alike are files at rest, so a change is built within 0.2 s
 READS = 5  # of files that change while they are read, until it is a problem
@@ -158,4 +158,4 @@ class Renewal:
                 await self.renew(Cause("watch"))
 
     async def _mark(self) -> Mark:
-        return await asyncio.to_thread(fingerprint, self._plan.places)
+        return await asyncio.to_thread(mark_of, self._plan.places)
