@@ -32,8 +32,10 @@ from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .policy.live import Policy, StartEngine
+from .policy.newest import admit
 from .policy.notice import Notices
-from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .policy.origin import Origin, load
+from .policy.pack import Pack, probe
 from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
@@ -119,14 +121,23 @@ async def _open_world(
     return world, Readiness(world, key)
 
 
-def load_pack(settings: Settings) -> Pack:
-    """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do."""
-    return _build_pack(settings, partial(_opa, settings))
+def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
+    """Check and build the policy the settings name. Raises `Fault` with the rule, the line and what to do."""
+    return _load(settings, clock, partial(_opa, settings))
 
 
-def _build_pack(settings: Settings, opa: Callable[[], Path]) -> Pack:
-    source = settings.policy_dir or default_pack_dir()
-    return build_pack(opa(), source, settings.org_dir, settings.data_dir / "policy")
+def _load(settings: Settings, clock: Clock, opa: Callable[[], Path]) -> Pack:
+    return load(origin_of(settings), opa(), settings.data_dir / "policy", clock())
+
+
+def origin_of(settings: Settings) -> Origin:
+    """Return where the policy comes from."""
+    return Origin(
+        policy_dir=settings.policy_dir,
+        org_dir=settings.org_dir,
+        bundle=settings.policy_bundle,
+        keys=settings.policy_keys,
+    )
 
 
 def _opa(settings: Settings) -> Path:
@@ -135,17 +146,16 @@ def _opa(settings: Settings) -> Path:
 
 async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
     opa = cache(partial(_opa, settings))  # looked for once: asking it for its version takes a process
-    build, start = partial(_build_pack, settings, opa), _starter(settings, opa)
-    plan = Plan(places=policy_places(settings), build=build, start=start)
+    plan = Plan(
+        places=origin_of(settings).places,
+        build=partial(_load, settings, office.now, opa),
+        start=_starter(settings, opa),
+        admit=partial(admit, office.store),
+    )
     renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else "opa", metrics.policy))
     stack.push_async_callback(renewal.close)
     await renewal.start()
     return renewal
-
-
-def policy_places(settings: Settings) -> list[Path]:
-    """Return the folders whose files make the policy."""
-    return [settings.policy_dir or default_pack_dir(), *([settings.org_dir] if settings.org_dir else [])]
 
 
 def _starter(settings: Settings, opa: Callable[[], Path]) -> StartEngine:

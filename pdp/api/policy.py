@@ -19,6 +19,7 @@ from ..policy.live import Active
 from ..policy.notice import Cause, Complaint, EngineName, Rejection, problems_of
 from ..policy.problem import PackRefused
 from ..policy.renewal import Renewal
+from ..policy.sign import Signed
 from .decisions import Desk
 from .http import Scope, header, problem
 from .openapi import answers
@@ -39,12 +40,16 @@ class RuleShown(Struct, frozen=True):
 
 
 class PolicyShown(Struct, frozen=True, omit_defaults=True):
-    """The policy in force. `offered`: what a sidecar has yet to take up; `rejection`: the last one, while it stands."""
+    """The policy in force. `offered`: what a sidecar has yet to take up; `rejection`: the last one, while it stands.
+
+    `signed`: by whom and when, if it came as a signed bundle.
+    """
 
     revision: str
     engine: EngineName
     rules: list[RuleShown]
     since: str | None = None
+    signed: Signed | None = None
     offered: str | None = None
     rejection: Rejection | None = None
 
@@ -97,7 +102,7 @@ def router(desk: Desk, renewal: Renewal) -> APIRouter:
         newest = await _next(request, renewal, known, wait_of(request.scope))
         if newest is None:
             return Response(status_code=304, headers=_tagged(renewal.policy.newest))
-        content = await asyncio.to_thread(newest.pack.bundle.read_bytes)
+        content = await asyncio.to_thread(newest.pack.served.read_bytes)
         return Response(content, headers=_tagged(newest))
 
     return routes
@@ -113,6 +118,7 @@ def shown(renewal: Renewal) -> PolicyShown:
         engine=notices.engine,
         rules=[_rule(rules[code]) for code in sorted(rules)],
         since=notices.since,
+        signed=policy.active.pack.signed,
         offered=newest if newest != policy.active.pack.revision else None,
         rejection=notices.rejection,
     )

@@ -17,6 +17,7 @@ from ..times import rfc3339
 from .change import Change
 from .pack import Pack
 from .problem import PackRefused, Problem
+from .sign import Signed
 
 Trigger: TypeAlias = Literal["start", "watch", "api", "sidecar"]
 EngineName: TypeAlias = Literal["opa", "sidecar", "wasm"]
@@ -42,6 +43,7 @@ class Activated(Struct, frozen=True, omit_defaults=True):
     by: str | None = None
     previous: str | None = None
     offered: bool = False
+    signed: Signed | None = None
     change: Change = field(default_factory=Change)
 
 
@@ -83,6 +85,7 @@ class Notices:
             by=cause.by,
             previous=before.revision if before else None,
             offered=offered,
+            signed=new.signed,
             change=change,
         )
         await self._office.put_on_record("policy.activated", msgspec.to_builtins(body))

@@ -25,13 +25,15 @@ from .law import Rule, read_rules
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
+from .sign import Signed
 from .sources import FOLDERS, SHARED, Found, Source, Text, collect
 from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
 
-DATA = ("cases", "config", "manifest")
-ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
+# What the bundle owns in OPA's data: nobody else writes there.
+ROOTS = sorted([*SHARED, *FOLDERS, "cases", "config", "manifest"])
+CAPABILITIES = "capabilities.json"
 REVISION_TAG = "mcp-pdp/policy/v1"
 
 
@@ -40,7 +42,8 @@ class Pack:
     """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
 
     `weights`: what its config.yaml says that evidence of risk weighs. `tables`: the decision tables of the pack and of
-    the organisation, by file; they decide nothing, so the revision does not cover them.
+    the organisation, by file; they decide nothing, so the revision does not cover them. `signed`: who signed it, when
+    it came as a signed bundle, and `signed_bundle` that bundle.
     """
 
     revision: str
@@ -49,6 +52,13 @@ class Pack:
     config: dict[str, Any] = field(repr=False)
     weights: Weights = field(repr=False)
     tables: dict[str, Table] = field(repr=False)
+    signed: Signed | None = None
+    signed_bundle: Path | None = None
+
+    @property
+    def served(self) -> Path:
+        """Return the bundle for others to run: with its signature, if it has one, so that they can check it too."""
+        return self.signed_bundle or self.bundle
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""
@@ -67,11 +77,16 @@ def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
     line and what to do instead, and `Fault` when OPA or the folders cannot be used.
     """
     found = collect(source, org)
-    values = read_values(found.configs, _json(source, "schemas/config.json"), found.sources)
+    values = read_values(found.configs, config_schema(source), found.sources)
     _must_match_this_pdp(source)
+    return assemble(opa, found, values, source / CAPABILITIES, target)
+
+
+def assemble(opa: Path, found: Found, values: Values, capabilities: Path, target: Path) -> Pack:
+    """Check what was found with the binary `opa`, and build the bundle in `target`; see `build_pack`."""
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found, values, target)
+        return _Build(Compiler(opa), Path(folder), capabilities).pack(found, values, target)
 
 
 class _Build:
@@ -185,6 +200,11 @@ def _must_match_this_pdp(source: Path) -> None:
         what = "The schema is not that of the input this PDP sends."
         instead = "Write it anew with `pdp policy schema`, and check the rules against it."
         raise PackRefused([Problem("schemas/input.json", 0, what, instead)])
+
+
+def config_schema(source: Path) -> dict[str, Any]:
+    """Return the JSON schema that the config.yaml of a pack must fit. Raises `PackRefused`."""
+    return _json(source, "schemas/config.json")
 
 
 def _json(source: Path, name: str) -> dict[str, Any]:

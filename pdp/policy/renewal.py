@@ -8,7 +8,7 @@ Whatever fails on the way leaves the policy in force as it is, and says why (`no
 import asyncio
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from .live import Active, Policy, StartEngine
 from .notice import Cause, Notices
 from .pack import Pack
 from .problem import PackRefused
+from .sign import Signed
 from .watch import Mark, mark_of
 
 LOOK_EVERY_S = 0.1  # a look costs half a millisecond of a thread
@@ -33,12 +34,13 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # before what failed for another rea
 class Plan:
     """Where policy comes from and what becomes of it. `places`: the folders and files that are watched.
 
-    `build` runs off the event loop; `start` on it.
+    `build` runs off the event loop; `start` on it. `admit` refuses a signed policy that is older than one before.
     """
 
     places: Sequence[Path]
     build: Callable[[], Pack]
     start: StartEngine
+    admit: Callable[[str, Signed | None], Awaitable[None]]
 
 
 class Renewal:
@@ -128,12 +130,14 @@ class Renewal:
         if before is not None and pack.revision == before.revision:
             if pack.tables != before.tables:  # they decide nothing, but a start after this one would try them too
                 await (await self._plan.start(pack)).close()
-                self._newest = pack
+            await self._plan.admit(pack.revision, pack.signed)  # signed anew, it is newer; or it is an old signature
+            self._newest = pack
             return Change()
         async with AsyncExitStack() as undo:
             new = Active(pack, await self._plan.start(pack))
             undo.push_async_callback(new.engine.close)
             change = await asyncio.to_thread(change_between, before, pack) if before else everything(pack)
+            await self._plan.admit(pack.revision, pack.signed)
             await self.notices.activated(pack, before, cause, change, offered=offered)
             undo.pop_all()
         self._replace_by(new, offered=offered)

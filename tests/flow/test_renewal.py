@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pdp.engine.local import LocalOpa
 from pdp.errors import Fault, Unrecorded
 from pdp.policy.change import Change
 from pdp.policy.live import Active
+from pdp.policy.newest import admit
 from pdp.policy.notice import Cause, Notices, Rejection
 from pdp.policy.pack import Pack, PackRefused, build_pack, default_pack_dir
 from pdp.policy.renewal import Plan, Renewal
@@ -236,7 +238,7 @@ async def reading(tmp_path: Path, clock: FakeClock, meanwhile: Callable[[int], N
     org = tmp_path / "org"
     source = Reading(org, tmp_path / "built", meanwhile)
     async with open_rooms(tmp_path / "rooms", clock) as rooms:
-        plan = Plan(places=[org], build=source.build, start=source.start)
+        plan = Plan(places=[org], build=source.build, start=source.start, admit=partial(admit, rooms.store))
         renewal = Renewal(plan, Notices(rooms.office, "opa", lambda _: None))
         try:
             await renewal.renew(Cause("start"))
