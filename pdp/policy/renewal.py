@@ -128,7 +128,10 @@ class Renewal:
     async def _activate(self, pack: Pack, cause: Cause) -> Change:
         before, offered = self._newest, self.notices.engine == "sidecar"
         if before is not None and pack.revision == before.revision:
+            if pack.tables != before.tables:  # they decide nothing, but a start after this one would try them too
+                await (await self._plan.start(pack)).close()
             await self._plan.admit(pack.revision, pack.signed)  # signed anew, it is newer; or it is an old signature
+            self._newest = pack
             return Change()
         async with AsyncExitStack() as undo:
             new = Active(pack, await self._plan.start(pack))

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,22 @@ import pytest
 
 from pdp.audit.entry import read_entry
 from pdp.audit.read import Reader
-from pdp.engine import VERDICT
+from pdp.engine import VERDICT, Engine
 from pdp.engine.binary import OPA, find, places
 from pdp.engine.local import LocalOpa
 from pdp.errors import Fault, Unrecorded
 from pdp.policy.change import Change
 from pdp.policy.live import Active
-from pdp.policy.notice import Cause, Rejection
-from pdp.policy.pack import PackRefused
-from pdp.policy.renewal import Renewal
+from pdp.policy.newest import admit
+from pdp.policy.notice import Cause, Notices, Rejection
+from pdp.policy.pack import Pack, PackRefused, build_pack, default_pack_dir
+from pdp.policy.renewal import Plan, Renewal
+from tests.conftest import FakeClock
 from tests.contracts.engines import until
 from tests.flow import swaps
 from tests.policy.rules import rule, write
 from tests.policy.test_canary import CANARY, NAMES, checkers
+from tests.rooms import open_rooms
 from tests.service import CALM, Bench, running
 
 pytestmark = pytest.mark.promise("live.refused")
@@ -203,6 +207,75 @@ async def test_of_changes_one_after_another_the_last_is_in_force(changing: Chang
     await changing.renewal.renew(API)
     assert changing.active.pack.rules["guards.mine"].title == swaps.title_of(5)
     assert changing.rejection is None
+
+
+@dataclass
+class Reading:
+    """Builds as the service does, and lets `meanwhile` happen to the files of each reading, by its number."""
+
+    org: Path
+    built: Path
+    meanwhile: Callable[[int], None]
+    readings: int = 0
+
+    def build(self) -> Pack:
+        """Build, and let the files change before the pack is looked at."""
+        self.readings += 1
+        try:
+            return build_pack(find(OPA, places(OPA, os.environ)).path, default_pack_dir(), self.org, self.built)
+        finally:
+            self.meanwhile(self.readings)
+
+    async def start(self, pack: Pack) -> Engine:
+        """Start an OPA."""
+        opa = find(OPA, places(OPA, os.environ)).path
+        return await LocalOpa.start(opa, pack.bundle, pack.revision, self.built / "run")
+
+
+@asynccontextmanager
+async def reading(tmp_path: Path, clock: FakeClock, meanwhile: Callable[[int], None]) -> AsyncIterator[Renewal]:
+    """Run a renewal of its own on an org folder with variant 0; nobody asks it anything."""
+    org = tmp_path / "org"
+    source = Reading(org, tmp_path / "built", meanwhile)
+    async with open_rooms(tmp_path / "rooms", clock) as rooms:
+        admits = partial(admit, rooms.office.store)
+        plan = Plan(places=[org], build=source.build, start=source.start, admit=admits)
+        renewal = Renewal(plan, Notices(rooms.office, "opa", lambda _: None))
+        try:
+            await renewal.renew(Cause("start"))
+            yield renewal
+        finally:
+            await renewal.close()
+
+
+@pytest.mark.promise("live.watched")
+async def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path, clock: FakeClock) -> None:
+    org = swaps.own_rules(tmp_path / "org")
+    broken = org / "guards" / "half.rego"
+
+    def meanwhile(reading: int) -> None:
+        if reading == 2:
+            broken.write_text("package guards.half")
+        if reading == 3:  # which read a file that was half written, and is whole, or gone, now
+            broken.unlink()
+            swaps.place(org, 2)
+
+    async with reading(tmp_path, clock, meanwhile) as renewal:
+        swaps.place(org, 1)
+        change = await renewal.renew(API)
+        assert change.changed == ["guards.mine"]
+        assert renewal.policy.active.pack.rules["guards.mine"].title == swaps.title_of(2)
+        assert renewal.notices.rejection is None
+
+
+async def test_files_that_never_rest_are_not_built(tmp_path: Path, clock: FakeClock) -> None:
+    org = swaps.own_rules(tmp_path / "org")
+    async with reading(tmp_path, clock, lambda turn: swaps.place(org, turn) if turn > 1 else None) as renewal:
+        good = renewal.policy.active
+        swaps.place(org, 1)
+        with pytest.raises(Fault, match="change while they are read"):
+            await renewal.renew(API)
+        assert renewal.policy.active is good
 
 
 @pytest.mark.promise("live.switch")
