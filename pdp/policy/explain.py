@@ -181,6 +181,7 @@ class _Case:
                     rules=(rule, *(other for other in rules if other is not rule)),
                     facts=tuple(facts_of(reads, call)),
                     values=tuple(values_of(reads, self._pack.config, call)),
+                    literals=reads.literals,
                     masked=tuple(self._masked),
                 )
             )
@@ -193,11 +194,14 @@ class _Case:
 
     def _masked_reasons(self, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         """Return the masked places that every rule which now answers otherwise reads; none when one reads none."""
-        codes = set(before["reasons"]) ^ set(now["reasons"]) | set(before["permits"]) ^ set(now["permits"])
-        codes |= set(self._pack.codes("permits")) if "permits.none" in codes else set()
-        codes |= set(self._pack.codes("duties")) if before["duties"] != now["duties"] else set()
-        codes &= self._pack.rules.keys()
-        read = [reads_below(self._reads[code], self._masked) for code in codes]
+        decisions = {before["decision"], now["decision"]}
+        said = {code.partition(".")[0] for code in (*before["reasons"], *now["reasons"])}
+        codes = set(before["permits"]) ^ set(now["permits"])
+        for folder in ("guards",) if "deny" in decisions else ("gates",):  # a deny does not tell of gates
+            codes |= {code for code in set(before["reasons"]) ^ set(now["reasons"]) if code.startswith(folder)}
+        if "duties" in said or (decisions == {"allow"} and before["duties"] != now["duties"]):
+            codes |= set(self._pack.codes("duties"))
+        read = [reads_below(self._reads[code], self._masked) for code in codes if code in self._reads]
         return sorted({pointer for pointers in read for pointer in pointers}) if read and all(read) else []
 
 

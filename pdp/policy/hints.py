@@ -34,6 +34,7 @@ class Hints:
     rules: tuple[Rule, ...]
     facts: tuple[Fact, ...]
     values: tuple[Fact, ...]
+    literals: tuple[Any, ...]
     masked: tuple[str, ...]
 
     @property
@@ -48,12 +49,12 @@ class Hints:
         return good + [example for rule in self.rules for example in rule.bad]
 
     def scalars(self) -> list[Any]:
-        """Return every single value and name of config, then of the facts that are no names, each once."""
+        """Return every single value of config, of the rule's own text and of the facts that are no names, each once."""
         keys = [key for fact in self.values if isinstance(fact.value, dict) for key in fact.value]
         values = [item for fact in self.values if fact.value is not UNSET for _, item in leaves(fact.value)]
         found = [pair for fact in self.facts if fact.value is not UNSET for pair in leaves(fact.value, fact.path)]
         facts = [item for path, item in found if path[-1] not in NAMES and not kind_at(path).choices]
-        return once(item for item in (*values, *facts, *keys) if isinstance(item, str | int | float))
+        return once(item for item in (*values, *self.literals, *facts, *keys) if isinstance(item, str | int | float))
 
     def numbers(self) -> list[float]:
         """Return the numbers among them."""

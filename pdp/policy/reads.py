@@ -26,10 +26,11 @@ class Place(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """All that a rule looks at, sorted: paths into the input, and places in config."""
+    """All that a rule looks at, sorted: paths into the input, places in config, and values in its own text."""
 
     facts: tuple[tuple[str, ...], ...]
     values: tuple[Place, ...]
+    literals: tuple[Any, ...] = ()
 
 
 Names = dict[str, Place | None]  # what the names of a body stand for; None: something made, not read
@@ -37,16 +38,18 @@ Names = dict[str, Place | None]  # what the names of a body stand for; None: som
 
 def reads_of(code: str, modules: Mapping[str, Ast]) -> Reads:
     """Return what the rule `code` reads; `modules` are parses by code, of the rules and of the words of lib/."""
-    walk = _Walk(modules)
+    walk = _Walk(modules, code)
     walk.follow(code, ASKED[code.split(".", maxsplit=1)[0]], ())
     facts = {place.steps for place in walk.found if place.root == INPUT}
     values = {place for place in walk.found if place.root == CONFIG}
-    return Reads(tuple(sorted(facts)), tuple(sorted(values, key=repr)))
+    return Reads(tuple(sorted(facts)), tuple(sorted(values, key=repr)), tuple(sorted(walk.literals, key=repr)))
 
 
 class _Walk:
-    def __init__(self, modules: Mapping[str, Ast]) -> None:
+    def __init__(self, modules: Mapping[str, Ast], code: str) -> None:
         self.found: set[Place] = set()
+        self.literals: set[Any] = set()
+        self._code = code
         self._modules = modules
         self._done: set[tuple[str, str, tuple[Place | None, ...]]] = set()
 
@@ -68,7 +71,7 @@ class _Walk:
             self._term(rule["head"].get("value"), names, file)
 
     def _body(self, body: list[Ast], names: Names, file: "_File") -> None:
-        for expression in body:
+        for expression in sorted(body, key=_names_nothing):  # a body may use a name above the line that gives it
             terms = expression["terms"]
             if isinstance(terms, list):
                 self._call(terms, names, file)
@@ -131,23 +134,22 @@ class _Walk:
         if term is None:
             return
         kind: str = term["type"]
-        value: Any = term.get("value") or ()
-        if kind in {"var", "ref"}:
+        value: Any = term.get("value")
+        if kind in {"string", "number"} and file.code == self._code:
+            self.literals.add(value)
+        elif kind in {"var", "ref"}:
             self._read(self._place(term, names, file))
         elif kind == "call":
             self._call(value, names, file)
-        elif kind in {"array", "set"}:
-            for item in value:
-                self._term(item, names, file)
-        elif kind == "object":
-            for pair in value:
-                self._term(pair[0], names, file)
-                self._term(pair[1], names, file)
         elif kind.endswith("comprehension"):
             inner = dict(names)
             self._body(value["body"], inner, file)
             for part in ("key", "value", "term"):
                 self._term(value.get(part), inner, file)
+        elif kind in {"array", "set", "object"}:
+            for item in value or ():
+                for part in item if kind == "object" else (item,):
+                    self._term(part, names, file)
 
     def _place(self, term: Ast, names: Names, file: "_File") -> Place | None:
         """Return the place a term stands for; follows what it needs to get there, and reads the steps of its path."""
@@ -198,7 +200,7 @@ class _File:
     """One parsed file: its rules by name, and what its imports call things."""
 
     def __init__(self, code: str, module: Ast) -> None:
-        self._code = code
+        self.code = code
         self._rules = module.get("rules", [])
         self._imports = {
             _alias(entry): [part["value"] for part in entry["path"]["value"]] for entry in module_imports(module)
@@ -219,12 +221,17 @@ class _File:
         """Return the file and the name of a rule or function that a path leads to, in this file or in lib/."""
         if path[:2] == ["data", "lib"] and len(path) > 3:  # noqa: PLR2004  # data, lib, file, name
             return f"lib.{path[2]}", str(path[3])
-        return (self._code, str(path[0])) if self.rules(path[0]) else None
+        return (self.code, str(path[0])) if self.rules(path[0]) else None
 
 
 def module_imports(module: Ast) -> list[Ast]:
     """Return the imports of a parsed file, those of the language itself left out."""
     return [entry for entry in module.get("imports", []) if entry["path"]["value"][0]["value"] == "data"]
+
+
+def _names_nothing(expression: Ast) -> bool:
+    terms = expression["terms"]
+    return terms[0]["value"][0]["value"] not in NAMING if isinstance(terms, list) else "symbols" not in terms
 
 
 def _with_else(rules: list[Ast]) -> Iterator[Ast]:

@@ -74,6 +74,11 @@ HOLDS = {
     "holds if [x | some x in input.tool.labels; x == input.now] == []": {"tool.labels.*", "now"},
     "holds if {\n\tsome place, names in input.tool.argument_labels\n\tplace in names\n}": {"tool.argument_labels.*"},
     "holds if data.config.guards.mine[input.tool.risk_class] == 1": {"tool.risk_class"},
+    "holds if {\n\tof.name == 1\n\theld.via == 1\n\tof := input.tool\n\tsome held in input.risk.evidence\n}": {
+        "risk.evidence.*.via",
+        "tool.name",
+    },
+    'holds if input.tool.name in ["", "x"]': {"tool.name"},
     "holds := _answer\n\n_answer := input.now": {"now"},
 }
 
