@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..policy.changes import named, shown
+from ..policy.patch import named, shown
 
 FACTS = ("caller", "tool", "arguments", "facts", "context")
 SHOWN = 6  # changes of one sort; `--all` shows the others

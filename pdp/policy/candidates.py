@@ -13,10 +13,10 @@ from msgspec import UNSET
 from ..enrich import Impact
 from ..registry.parsed import PATH, URL, take_apart
 from ..times import parse_rfc3339
-from .changes import Change, Op, Path, leaves, named, patched, pointer_of, shown, steps_of, value_at
 from .facts import Fact
 from .hints import MAX_VALUES, NAMES, TIME, Hints, once
 from .kinds import Kind, kind_at
+from .patch import Change, Op, Path, leaves, named, patched, pointer_of, shown, steps_of, value_at
 
 MAX_MEMBERS = 40  # of an object or a list that are changed one by one
 LIMITS: dict[Path, tuple[int, int]] = {

@@ -12,13 +12,13 @@ from msgspec import Struct
 from ..decide import Reply, Verdict, verdict_from
 from ..identity.checks import CHECKS
 from .candidates import approved, candidates
-from .changes import Change
 from .facts import Fact, facts_of, reads_below, values_of
 from .flips import Found, harmful, helpful, problems_of
 from .form import Ast
 from .hints import Hints
 from .law import Rule
 from .pack import Pack
+from .patch import Change
 from .reads import Reads, reads_of
 from .replay import Judge
 

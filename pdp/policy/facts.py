@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from .changes import Path, pointer_of, value_at
+from .patch import Path, pointer_of, value_at
 from .reads import EACH, Place, Reads
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from ..answer import Decision
 from ..decide import Reply
 from .candidates import replaced
-from .changes import Change, Op, Path, patched, shown, value_at
+from .patch import Change, Op, Path, patched, shown, value_at
 from .replay import Judge
 
 MAX_EVALUATIONS = 3000  # a second or two of OPA; a rule that reads a long list has more candidates than matter

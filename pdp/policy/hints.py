@@ -9,10 +9,10 @@ from typing import Any
 from msgspec import UNSET
 
 from ..times import parse_rfc3339, rfc3339
-from .changes import Path, leaves, value_at
 from .facts import Fact, everything_at
 from .kinds import kind_at
 from .law import Rule
+from .patch import Path, leaves, value_at
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 PATTERN = re.compile(r"[^/\s]+/[^/\s]+")  # server/tool, in either part a `*`

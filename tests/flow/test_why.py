@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pdp.policy.archive import read_archive, write_archive
-from pdp.policy.changes import Op
+from pdp.policy.patch import Op
 from tests.flow.test_operator_commands import pdp
 from tests.policy.rules import rule, write
 from tests.policy.test_flips import applied
@@ -44,7 +44,7 @@ async def test_what_the_policy_in_force_says_of_each_change_is_what_why_said(tmp
             await bench.ask("create_refund", {"order": "o-1", "amount": 5001}),
             await bench.ask("get_order"),
         ]
-        engine = bench.service.world.engine
+        engine = bench.service.world.policy.active.engine
         for answer in answers:
             explained = told(tmp_path, answer, "--all")
             assert explained["replayed"]["decision"] == answer["decision"]

@@ -13,11 +13,11 @@ from pdp.decide import verdict_from
 from pdp.policy.archive import read_archive
 from pdp.policy.bundle import read_content
 from pdp.policy.cases import Row
-from pdp.policy.changes import Op
 from pdp.policy.compiler import Compiler
 from pdp.policy.explain import Explanation, explain
 from pdp.policy.flips import harmful, helpful
 from pdp.policy.pack import Pack, build_pack
+from pdp.policy.patch import Op
 from pdp.policy.replay import Judge, judging
 from pdp.registry.parsed import read_path, read_url, take_apart
 from tests.policy.engine import Asked, running

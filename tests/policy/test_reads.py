@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pdp.policy.changes import leaves
 from pdp.policy.compiler import Compiler
 from pdp.policy.facts import facts_of, reads_below, values_of
 from pdp.policy.form import ASKED
 from pdp.policy.pack import Pack
+from pdp.policy.patch import leaves
 from pdp.policy.reads import EACH, Place, Reads, reads_of
 from tests.policy.engine import Asked
 
