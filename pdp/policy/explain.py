@@ -12,11 +12,12 @@ from msgspec import Struct
 from ..decide import Reply, Verdict, verdict_from
 from ..identity.checks import CHECKS
 from .candidates import approved, candidates
-from .facts import Fact, facts_of, reads_below, values_of
+from .facts import Fact, facts_of, values_of
 from .flips import Found, harmful, helpful, problems_of
 from .form import Ast
 from .hints import Hints
 from .law import Rule
+from .masked import masked_reads
 from .pack import Pack
 from .patch import Change
 from .reads import Reads, reads_of
@@ -155,7 +156,7 @@ class _Case:
             file=rule.file,
             facts=facts_of(reads, self._call),
             values=values_of(reads, self._pack.config, self._call),
-            masked=reads_below(reads, self._masked),
+            masked=self._hidden(rule.code),
         )
 
     def proposals(self, call: dict[str, Any], reply: Reply) -> Iterator[Change]:
@@ -201,8 +202,11 @@ class _Case:
             codes |= {code for code in set(before["reasons"]) ^ set(now["reasons"]) if code.startswith(folder)}
         if "duties" in said or (decisions == {"allow"} and before["duties"] != now["duties"]):
             codes |= set(self._pack.codes("duties"))
-        read = [reads_below(self._reads[code], self._masked) for code in codes if code in self._reads]
+        read = [self._hidden(code) for code in codes if code in self._reads]
         return sorted({pointer for pointers in read for pointer in pointers}) if read and all(read) else []
+
+    def _hidden(self, code: str) -> list[str]:
+        return masked_reads(self._reads[code], self._masked, self._call, self._pack.config)
 
 
 def _told(verdict: Verdict) -> dict[str, Any]:

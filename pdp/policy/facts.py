@@ -28,11 +28,6 @@ def values_of(reads: Reads, config: Any, call: Any) -> list[Fact]:
     return [Fact(pointer_of(path), path, value_at(config, path)) for path in outermost(places)]
 
 
-def reads_below(reads: Reads, pointers: Iterable[str]) -> list[str]:
-    """Return which of these pointers into the input a rule may look at: at, above or below what it reads."""
-    return [pointer for pointer in pointers if any(_meet(pointer, path) for path in reads.facts)]
-
-
 def outermost(paths: Iterable[Path]) -> list[Path]:
     """Return the paths that do not lie below another of them, sorted."""
     kept: list[Path] = []
@@ -73,8 +68,3 @@ def everything_at(value: Any, steps: Sequence[str]) -> Iterator[Any]:
     elif isinstance(value, dict | list):
         for member in value.values() if isinstance(value, dict) else value:
             yield from everything_at(member, steps[1:])
-
-
-def _meet(pointer: str, path: Path) -> bool:
-    steps = pointer.split("/")[1:]
-    return all(step in {EACH, other} for step, other in zip(path, steps, strict=False))

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from pdp.policy.compiler import Compiler
-from pdp.policy.facts import facts_of, reads_below, values_of
+from pdp.policy.facts import facts_of, values_of
 from pdp.policy.form import ASKED
+from pdp.policy.masked import masked_reads
 from pdp.policy.pack import Pack
 from pdp.policy.patch import leaves
 from pdp.policy.reads import EACH, Place, Reads, reads_of
@@ -121,8 +122,28 @@ def test_a_masked_place_concerns_a_rule_that_reads_it_what_is_in_it_or_what_it_i
         "/arguments/card/number/0",
         "/caller/person/entitlements/3",
     ]
-    assert reads_below(reads, concerned) == concerned
-    assert reads_below(reads, ["/arguments/order", "/context", "/arguments/card/owner"]) == []
+    assert masked_reads(reads, concerned, {}, {}) == concerned
+    assert masked_reads(reads, ["/arguments/order", "/context", "/arguments/card/owner"], {}, {}) == []
+
+
+def test_a_masked_argument_concerns_the_rules_that_find_their_way_to_it(
+    pack: Pack, modules: dict[str, Any], call: Any
+) -> None:
+    call["tool"]["argument_labels"] = {"/amount": ["money"], "/customer": ["personal"]}
+    call["caller"]["person"]["entitlements"] = [
+        {"id": "e", "permission": "call", "via": "direct", "expires_at": "9999-12-31T23:59:59Z", "constraints": []}
+    ]
+    amount, customer = "/arguments/amount", "/arguments/customer"
+
+    def concerned(pointer: str) -> set[str]:
+        reads = {code: reads_of(code, modules) for code in pack.rules}
+        return {code for code in reads if masked_reads(reads[code], [pointer], call, pack.config)}
+
+    assert concerned(customer) == set()
+    assert concerned(amount) == {"gates.amount", "guards.arguments_in_bounds"}
+    call["caller"]["person"]["entitlements"][0]["constraints"] = [{"pointer": "/customer", "op": "eq", "value": "c-1"}]
+    assert concerned(customer) == {"permits.person_entitled"}
+    assert masked_reads(Reads((("arguments",),), ()), [customer], call, {}) == [customer]
 
 
 def test_no_rule_of_the_pack_depends_on_anything_else(asked: Asked, pack: Pack, modules: dict[str, Any]) -> None:
@@ -139,6 +160,24 @@ def test_no_rule_of_the_pack_depends_on_anything_else(asked: Asked, pack: Pack, 
                 assert asked(entrypoint, other) == asked(entrypoint, call), (code, row.case)
                 looked_at += 1
     assert looked_at > 400
+
+
+def test_no_rule_of_the_pack_depends_on_an_argument_that_is_masked_where_it_does_not_look(
+    asked: Asked, pack: Pack, modules: dict[str, Any]
+) -> None:
+    masked = 0
+    for table in pack.tables.values():
+        for row in table.cases:
+            call = json.loads(msgspec.json.encode(table.input_of(row)))
+            for code, rule in pack.rules.items():
+                pointers = [f"/arguments/{name}" for name in call["arguments"]]
+                seen = masked_reads(reads_of(code, modules), pointers, call, pack.config)
+                hidden = {name: {"$masked": "x"} for name in call["arguments"] if f"/arguments/{name}" not in seen}
+                other = call | {"arguments": call["arguments"] | hidden}
+                entrypoint = f"{rule.folder}/{rule.name}/{ASKED[rule.folder]}"
+                assert asked(entrypoint, other) == asked(entrypoint, call), (code, row.case)
+                masked += len(hidden)
+    assert masked > 200
 
 
 def spoilt(call: dict[str, Any], reads: Reads) -> dict[str, Any]:
