@@ -21,6 +21,7 @@ from ..policy.schema import input_schema_text
 from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
+from .policy_diff import diff
 
 ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
 MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
@@ -111,6 +112,9 @@ async def _ordered(url: str, key: str) -> Reply:
 def schema() -> None:
     """Print the JSON schema of the policy input, which a pack carries as schemas/input.json."""
     click.echo(input_schema_text(), nl=False)
+
+
+policy.add_command(diff)
 
 
 def _sealed(bundle: Path, key: SigningKey | None) -> bytes:

@@ -26,11 +26,15 @@ class Place(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """All that a rule looks at, sorted: paths into the input, places in config, and values in its own text."""
+    """All that a rule looks at, sorted: paths into the input, places in config, and values in its own text.
+
+    `words`: the files of lib/ it is written in, by code.
+    """
 
     facts: tuple[tuple[str, ...], ...]
     values: tuple[Place, ...]
     literals: tuple[Any, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 Names = dict[str, Place | None]  # what the names of a body stand for; None: something made, not read
@@ -42,7 +46,12 @@ def reads_of(code: str, modules: Mapping[str, Ast]) -> Reads:
     walk.follow(code, ASKED[code.split(".", maxsplit=1)[0]], ())
     facts = {place.steps for place in walk.found if place.root == INPUT}
     values = {place for place in walk.found if place.root == CONFIG}
-    return Reads(tuple(sorted(facts)), tuple(sorted(values, key=repr)), tuple(sorted(walk.literals, key=repr)))
+    return Reads(
+        facts=tuple(sorted(facts)),
+        values=tuple(sorted(values, key=repr)),
+        literals=tuple(sorted(walk.literals, key=repr)),
+        words=tuple(sorted(walk.files - {code})),
+    )
 
 
 class _Walk:
@@ -52,6 +61,10 @@ class _Walk:
         self._code = code
         self._modules = modules
         self._done: set[tuple[str, str, tuple[Place | None, ...]]] = set()
+
+    @property
+    def files(self) -> set[str]:
+        return {code for code, _, _ in self._done}
 
     def follow(self, code: str, name: str, given: tuple[Place | None, ...]) -> None:
         """Read every rule `name` of a file, called with what `given` says about its arguments."""

@@ -6,13 +6,15 @@ from pathlib import Path
 from ..errors import Fault
 
 SUFFIX = ".tar.gz"
+BUNDLE = re.compile(r"[0-9a-f]{64}\.tar\.gz")  # beside them, the signed form of some stands under another name
 REVISION = re.compile(r"(sha256:)?[0-9a-f]{4,64}")  # four digits of a digest and more: fewer are no name
 
 
 def bundle_of(archive: Path, revision: str) -> Path:
     """Return the bundle of a revision, or of the only one that begins so. Raises `Fault`."""
     start = revision.removeprefix("sha256:")
-    found = sorted(archive.glob(f"{start}*{SUFFIX}")) if REVISION.fullmatch(revision) else []
+    kept = [path for path in sorted(archive.glob(f"{start}*{SUFFIX}")) if BUNDLE.fullmatch(path.name)]
+    found = kept if REVISION.fullmatch(revision) else []
     if not found:
         raise Fault(f"the policy {revision} is not in {archive}: restore its bundle.")
     if len(found) > 1:
