@@ -83,6 +83,10 @@ PROMISES = {
         "What a rule is said to read is everything that can change its answer.",
         "issue 5, build 3",
     ),
+    "policy.diff": Promise(
+        "Which answers a new policy changes is known before, for whom, and how many more approvals that makes.",
+        "issue 5, build 3",
+    ),
     "policy.why": Promise(
         "A decision judged again is the recorded one, or that is said loudly; a change said to flip it does.",
         "issue 5, build 3",
