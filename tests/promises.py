@@ -87,6 +87,10 @@ PROMISES = {
         "Which answers a new policy changes is known before, for whom, and how many more approvals that makes.",
         "issue 5, build 3",
     ),
+    "policy.pages": Promise(
+        "Every rule has a page that says what the rule says, in its own words, with its values and its cases.",
+        "issue 5, build 3",
+    ),
     "policy.why": Promise(
         "A decision judged again is the recorded one, or that is said loudly; a change said to flip it does.",
         "issue 5, build 3",

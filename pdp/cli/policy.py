@@ -22,6 +22,7 @@ from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
 from .policy_diff import diff
+from .policy_docs import docs
 
 ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
 MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
@@ -115,6 +116,7 @@ def schema() -> None:
 
 
 policy.add_command(diff)
+policy.add_command(docs)
 
 
 def _sealed(bundle: Path, key: SigningKey | None) -> bytes:
