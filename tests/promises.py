@@ -523,6 +523,10 @@ PROMISES = {
         "The sample issuer's keys and tokens are real.",
         "issue 3, build 9",
     ),
+    "policy.arguments": Promise(
+        "Files, hosts, values and hours of a call are those that the organisation's config.yaml names.",
+        "issue 5, build 1",
+    ),
     "policy.cases": Promise(
         "Every row of the decision tables is decided as it says, by a real OPA.",
         "issue 3, build 3",
@@ -554,6 +558,10 @@ PROMISES = {
     "policy.schema": Promise(
         "A misspelt field of the input is found before a rule runs.",
         "architecture, section 3",
+    ),
+    "policy.words": Promise(
+        "Every word that rules are written with says what it means, and none is recommended that is not there.",
+        "issue 5, build 1",
     ),
     "policy.values": Promise(
         "A tunable that is misspelt or of the wrong type is found before a rule reads it.",
