@@ -20,9 +20,9 @@ ARGUMENTS = {"arguments", "parsed", "context"}  # what only the call itself has
 CLAIMED = "context"  # what the caller says about itself: it may raise friction, so no right rests on it
 TERMS = {"null", "boolean", "number", "string", "var", "array", "object", "set", "ref", "call"}
 INSTEAD = {
-    "lt": "number.less, number.at_least, moment.before, clock.within",
+    "lt": "number.at_most, number.less, moment.before, clock.within",
     "lte": "number.at_most",
-    "gt": "number.at_least, number.less, moment.before",
+    "gt": "number.at_least, moment.before",
     "gte": "number.at_least",
     "neq": "a positive test, such as list.contains_none or text.differs",
     "eq": "== to compare, := to name",
