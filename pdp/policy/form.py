@@ -20,11 +20,11 @@ ARGUMENTS = {"arguments", "parsed", "context"}  # what only the call itself has
 CLAIMED = "context"  # what the caller says about itself: it may raise friction, so no right rests on it
 TERMS = {"null", "boolean", "number", "string", "var", "array", "object", "set", "ref", "call"}
 INSTEAD = {
-    "lt": "number.at_most, number.at_least, moment.before",
+    "lt": "number.at_most, number.less, moment.before, clock.within",
     "lte": "number.at_most",
     "gt": "number.at_least, moment.before",
     "gte": "number.at_least",
-    "neq": "a positive test, such as list.contains_none",
+    "neq": "a positive test, such as list.contains_none or text.differs",
     "eq": "== to compare, := to name",
     "count": "list.filled, list.empty",
     "minus": "list.contains_all, list.contains_none",
