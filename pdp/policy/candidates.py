@@ -4,6 +4,7 @@ Nothing here says that a change helps: `flips` evaluates each one. These are onl
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
@@ -26,10 +27,17 @@ LIMITS: dict[Path, tuple[int, int]] = {
 }
 ALL_OF = 24  # values: a range as small as the hours of a day is tried whole
 PATTERNS = {("caller", "agent", "ceiling"), ("caller", "delegation", "scope")}  # already cut to what covers the tool
-SHAPES = {("caller", "mode")}  # says which facts there are; another value alone would be no call that can come
+FIXED = {  # which call it is: another of these is another call, not this one under other facts
+    ("caller", "mode"),
+    ("caller", "person", "id"),
+    ("caller", "agent", "id"),
+    ("tool", "server"),
+    ("tool", "name"),
+}
 IMPACTS: tuple[str, ...] = get_args(Impact)
 LEAST = 0.01  # the step of a number that is not whole: what a score is shown in
 UNLIKELY = 100.0  # a size for what is tried because nothing nearer may do
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
 NEVER = "9999-12-31T23:59:59Z"
 
 
@@ -67,7 +75,7 @@ def _directly(call: dict[str, Any]) -> Change:
 
 
 def _of_fact(fact: Fact, hints: Hints) -> Iterator[Change]:
-    if fact.path in SHAPES:
+    if fact.path in FIXED:
         return
     if fact.path[0] == "parsed":
         yield from _taken_apart(hints)
@@ -98,14 +106,16 @@ def _others(path: Path, value: Any, kind: Kind, hints: Hints) -> Iterator[tuple[
     elif isinstance(value, int | float):
         yield from ((other, abs(other - value)) for other in _numbers(path, value, hints) if other != value)
     elif isinstance(value, str) and TIME.fullmatch(value):
-        yield from ((other, _seconds_between(value, other)) for other in hints.times() if other != value)
+        yield from ((other, _seconds_between(value, other)) for other in hints.times if other != value)
     elif isinstance(value, str):
-        yield from ((other, float(n)) for n, other in enumerate(hints.texts(path)) if other != value)
+        dates = [other for other in hints.strings if DATE.fullmatch(other)]
+        texts = dates if DATE.fullmatch(value) else hints.texts(path)
+        yield from ((other, float(n)) for n, other in enumerate(texts) if other != value)
 
 
 def _numbers(path: Path, value: float, hints: Hints) -> list[float]:
     low, high = LIMITS.get(path, (-math.inf if path[0] == "arguments" else 0, math.inf))
-    near = [number + step for number in hints.numbers() for step in (0, 1, -1, LEAST, -LEAST)]
+    near = [number + step for number in hints.numbers for step in (0, 1, -1, LEAST, -LEAST)]
     near += range(int(low), int(high) + 1) if high - low < ALL_OF else ()
     near = [number for number in near if low <= number <= high]
     if isinstance(value, int):
@@ -116,7 +126,7 @@ def _numbers(path: Path, value: float, hints: Hints) -> list[float]:
 def _members(path: Path, value: dict[str, Any], hints: Hints) -> Iterator[Change]:
     for name, item in list(value.items())[:MAX_MEMBERS]:
         yield from _instead((*path, name), item, hints)
-        if path[0] != "arguments":
+        if path[0] != "arguments" and name not in kind_at(path).required:
             yield _left_out((*path, name))
     if path == ("arguments",):
         yield from _arguments_lacking(value, hints)
@@ -128,26 +138,32 @@ def _left_out(path: Path) -> Change:
 
 def _arguments_lacking(arguments: dict[str, Any], hints: Hints) -> Iterator[Change]:
     """Yield arguments that labels or config name and that the call does not have."""
-    pointers = [*hints.call["tool"]["argument_labels"], *(item for item in hints.strings() if item.startswith("/"))]
+    pointers = [*hints.call["tool"]["argument_labels"], *(item for item in hints.strings if item.startswith("/"))]
     for pointer in once(pointers)[:MAX_VALUES]:
         path = steps_of(pointer)
         if value_at(arguments, path) is UNSET and isinstance(value_at(arguments, path[:-1]), dict):
             at = ("arguments", *path)
-            yield from (replaced(at, UNSET, other) for other in (*hints.numbers(), *hints.texts(at)))
+            yield from (replaced(at, UNSET, other) for other in (*hints.numbers, *hints.texts(at)))
 
 
 def _items(path: Path, value: list[Any], kind: Kind, hints: Hints) -> Iterator[Change]:
     if kind.items == "object":
         yield from _rights(path, value, hints)
     else:
-        known = [hints.tool] if path in PATTERNS else hints.texts(path)
-        yield from (_gains(path, [text], shown(text)) for text in known if text not in value)
+        yield from (_gains(path, [item], shown(item)) for item in _items_known(path, value, hints))
         yield from (_gains(path, more, " and ".join(map(shown, more)), 2.0) for more in _lists_lacking(value, hints))
     for number, item in enumerate(value[:MAX_MEMBERS]):
         lost = [Op("remove", pointer_of((*path, str(number))))]
         yield Change(path, f"{named(path)} loses {shown(item)}", lost, 1.0)
     if len(value) > 1:
         yield Change(path, f"{named(path)} is empty", [Op("replace", pointer_of(path), [])], UNLIKELY)
+
+
+def _items_known(path: Path, value: list[Any], hints: Hints) -> list[Any]:
+    if path in PATTERNS:
+        return [hints.tool] if hints.tool not in value else []
+    numbers = bool(value) and all(isinstance(item, int | float) for item in value)
+    return [item for item in (hints.numbers if numbers else hints.texts(path)) if item not in value]
 
 
 def _gains(path: Path, items: Sequence[Any], what: str, size: float = 0.0) -> Change:
@@ -197,15 +213,15 @@ def _missing(path: Path, hints: Hints) -> Iterator[Change]:
     elif kind.choices:
         yield from (replaced(path, UNSET, choice) for choice in kind.choices)
     else:
-        yield from (replaced(path, UNSET, item) for item in hints.scalars()[:MAX_VALUES])
+        yield from (replaced(path, UNSET, item) for item in hints.scalars[:MAX_VALUES])
 
 
 def _taken_apart(hints: Hints) -> Iterator[Change]:
     """Yield other paths and URLs for the arguments that are labelled so: `parsed` follows from them."""
     for pointer, names in hints.call["tool"]["argument_labels"].items():
         path = ("arguments", *steps_of(pointer))
-        places = [item.rstrip("/") + rest for item in hints.strings() for rest in ("", "/x") if item.startswith("/")]
-        hosts = [f"https://{item.removeprefix('*.')}/" for item in hints.strings() if "." in item and "/" not in item]
+        places = [item.rstrip("/") + rest for item in hints.strings for rest in ("", "/x") if item.startswith("/")]
+        hosts = [f"https://{item.removeprefix('*.')}/" for item in hints.strings if "." in item and "/" not in item]
         others = once((places if PATH in names else []) + (hosts if URL in names else []))[:MAX_VALUES]
         before = value_at(hints.call, path)
         yield from (replaced(path, before, other, float(n)) for n, other in enumerate(others) if other != before)

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from msgspec import UNSET
 
 from ..times import parse_rfc3339, rfc3339
 from .facts import Fact, everything_at
-from .kinds import kind_at
+from .kinds import all_choices, kind_at
 from .law import Rule
 from .patch import Path, leaves, value_at
 
@@ -37,17 +38,18 @@ class Hints:
     literals: tuple[Any, ...]
     masked: tuple[str, ...]
 
-    @property
+    @cached_property
     def tool(self) -> str:
         """Return `server/name` of the call's tool, which is also the narrowest pattern that covers it."""
         return f"{self.call['tool']['server']}/{self.call['tool']['name']}"
 
-    @property
+    @cached_property
     def examples(self) -> list[dict[str, Any]]:
         """Return the inputs of the rules' METADATA, the good ones first."""
         good = [example for rule in self.rules for example in rule.good]
         return good + [example for rule in self.rules for example in rule.bad]
 
+    @cached_property
     def scalars(self) -> list[Any]:
         """Return every single value of config, of the rule's own text and of the facts that are no names, each once."""
         keys = [key for fact in self.values if isinstance(fact.value, dict) for key in fact.value]
@@ -56,17 +58,21 @@ class Hints:
         facts = [item for path, item in found if path[-1] not in NAMES and not kind_at(path).choices]
         return once(item for item in (*values, *self.literals, *facts, *keys) if isinstance(item, str | int | float))
 
+    @cached_property
     def numbers(self) -> list[float]:
         """Return the numbers among them."""
-        return [item for item in self.scalars() if not isinstance(item, str | bool)][:MAX_VALUES]
+        return [item for item in self.scalars if not isinstance(item, str | bool)][:MAX_VALUES]
 
+    @cached_property
     def strings(self) -> list[str]:
-        """Return the texts among them, times left out."""
-        return [item for item in self.scalars() if isinstance(item, str) and not TIME.fullmatch(item)]
+        """Return the texts among them, but no times, nor names of modes and kinds, which stand elsewhere."""
+        texts = [item for item in self.scalars if isinstance(item, str) and not TIME.fullmatch(item)]
+        return [text for text in texts if text not in all_choices()]
 
+    @cached_property
     def times(self) -> list[str]:
         """Return the times among them, and moments around each."""
-        found = [item for item in self.scalars() if isinstance(item, str) and TIME.fullmatch(item)]
+        found = [item for item in self.scalars if isinstance(item, str) and TIME.fullmatch(item)]
         moments = [moment for moment in map(parse_rfc3339, found[:MAX_VALUES]) if 1 < moment.year < LAST_YEAR]
         return once(rfc3339(moment + step) for moment in moments for step in NEAR)
 
@@ -75,7 +81,7 @@ class Hints:
         wild = tuple("*" if step.isdecimal() else step for step in path)
         there = [item for example in self.examples for item in everything_at(example, wild)]
         texts = [item for item in there if isinstance(item, str) and not TIME.fullmatch(item)]
-        return once(self.adapted(item) for item in (*self.strings(), *texts))[:MAX_VALUES]
+        return once(self.adapted(item) for item in (*self.strings, *texts))[:MAX_VALUES]
 
     def together(self, path: Path) -> dict[str, Any]:
         """Return the object that the good examples have at a path; several rules may each show a part of it."""

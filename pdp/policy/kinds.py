@@ -38,6 +38,13 @@ def kind_at(path: Sequence[str]) -> Kind:
     return _kind(node)
 
 
+@cache
+def all_choices() -> frozenset[str]:
+    """Return every value that the schema lists for some place."""
+    kinds = [_kind(node) for node in _schema()["$defs"].values()]
+    return frozenset(choice for kind in kinds for member in kind.members.values() for choice in member.choices)
+
+
 def _below(node: dict[str, Any], step: str) -> dict[str, Any]:
     if "items" in node:
         return dict(node["items"])

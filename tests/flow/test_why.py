@@ -115,6 +115,7 @@ async def test_an_archive_that_was_changed_is_said_loudly_and_fails(tmp_path: Pa
     done = why(tmp_path, large)
     assert done.returncode == 1
     assert "CHANGED" in done.stdout
+    assert ("it was changed after it was built" if what == "a rule" else "holds the policy sha256:") in done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -131,8 +132,8 @@ async def test_a_masked_value_that_a_rule_reads_is_the_reason_named(tmp_path: Pa
     org = write(
         tmp_path / "org",
         {
-            "guards/not_me.rego": rule(
-                "guards", "not_me", 'import data.lib.text\n\nholds if text.one_of(input.arguments.customer, ["c-1"])'
+            "guards/our_own.rego": rule(
+                "guards", "our_own", 'import data.lib.text\n\nholds if text.one_of(input.arguments.customer, ["c-1"])'
             ).replace("good: {tool: {name: x}}", "good: {arguments: {customer: c-1}}"),
         },
     )
@@ -152,13 +153,13 @@ async def test_a_gate_that_a_masked_guard_left_unheard_is_no_sign_of_tampering(t
     org = write(
         tmp_path / "org",
         {
-            "guards/odd.rego": rule("guards", "odd", "holds if is_object(input.arguments.customer)"),
-            "gates/always.rego": rule("gates", "always", 'open if input.tool.name == "another"'),
+            "guards/our_odd.rego": rule("guards", "our_odd", "holds if is_object(input.arguments.customer)"),
+            "gates/our_gate.rego": rule("gates", "our_gate", 'open if input.tool.name == "another"'),
         },
     )
     async with running(tmp_path / "pdp", org_dir=org) as bench:
         denied = await bench.ask("get_customer", {"customer": "c-1"})
-    assert [reason["code"] for reason in denied["reasons"]] == ["guards.odd"]
+    assert [reason["code"] for reason in denied["reasons"]] == ["guards.our_odd"]
     explained = told(tmp_path / "pdp", denied)
     assert (explained["replayed"]["decision"], explained["changed"]) == ("needs_approval", "")
     assert explained["replayed"]["masked"] == ["/arguments/customer"]

@@ -90,11 +90,11 @@ async def test_a_lower_limit_names_who_would_have_to_ask_and_how_much_more_often
 
 async def test_what_was_denied_and_would_be_allowed_comes_first_and_loudest(tmp_path: Path) -> None:
     org = {
-        "permits/staff_may_read.rego": rule(
-            "permits", "staff_may_read", 'applies if input.tool.risk_class == "read"', "caller"
+        "permits/our_staff_read.rego": rule(
+            "permits", "our_staff_read", 'applies if input.tool.risk_class == "read"', "caller"
         ),
-        "guards/small_only.rego": rule(
-            "guards", "small_only", "import data.lib.number\n\nholds if number.at_most(input.arguments.amount, 10)"
+        "guards/our_small_only.rego": rule(
+            "guards", "our_small_only", "import data.lib.number\n\nholds if number.at_most(input.arguments.amount, 10)"
         ),
     }
     async with running(tmp_path) as bench:
@@ -104,7 +104,7 @@ async def test_what_was_denied_and_would_be_allowed_comes_first_and_loudest(tmp_
     status, told = diff(tmp_path, "shipped", str(with_permit))
     assert status == 1
     (added,) = told["differences"]["rules"]
-    assert (added["code"], added["how"], added["review"]) == ("permits.staff_may_read", "added", True)
+    assert (added["code"], added["how"], added["review"]) == ("permits.our_staff_read", "added", True)
     assert next(iter(shifts(told["cases"]))) == ("deny", "allow")
     shown = text(tmp_path, "shipped", str(with_permit), "--text").stdout
     assert "WERE DENIED AND WOULD BE ALLOWED" in shown
@@ -174,8 +174,8 @@ async def test_a_decision_whose_answer_hangs_on_a_masked_value_is_left_out_and_c
         await bench.ask("get_customer", {"customer": "c-1"})
         await bench.ask("get_order")
     reads_it = {
-        "guards/vip.rego": rule(
-            "guards", "vip", 'import data.lib.text\n\nholds if text.one_of(input.arguments.customer, ["c-1"])'
+        "guards/our_vip.rego": rule(
+            "guards", "our_vip", 'import data.lib.text\n\nholds if text.one_of(input.arguments.customer, ["c-1"])'
         )
     }
     status, told = diff(tmp_path, "shipped", str(write(tmp_path / "reads", reads_it)))
