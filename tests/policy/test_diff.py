@@ -13,13 +13,16 @@ import msgspec
 import pytest
 
 from pdp.audit.log import Log
+from pdp.policy.archive import read_archive
+from pdp.policy.keys import read_signing_key
 from pdp.policy.pack import Pack, build_pack, default_pack_dir
 from pdp.policy.recorded import decisions_of
-from pdp.policy.revisions import bundle_of
-from pdp.policy.sides import newest_revision
+from pdp.policy.sides import Places
+from pdp.policy.sign import sign
 from tests.conftest import ROOT, FakeClock
 from tests.flow.test_operator_commands import pdp
 from tests.policy.rules import rule, write
+from tests.policy.signing import MAKE, private_key, saved
 from tests.service import Bench, running
 
 pytestmark = pytest.mark.promise("policy.diff")
@@ -143,14 +146,16 @@ async def test_a_bundle_a_revision_and_a_name_are_policies_too(tmp_path: Path, o
         await bench.ask("create_refund", {"order": "o-1", "amount": 2000})
         revision = bench.service.world.policy.active.pack.revision
     other = build_pack(opa, source, org, tmp_path / "built")
-    for one in ("active", revision, revision[7:19], "shipped"):
-        status, told = diff(tmp_path, one, str(other.bundle))
-        assert (status, told["revisions"]) == (1, [revision, other.revision])
-        assert [shift["count"] for shift in told["decisions"]["shifts"]] == [1]
-    status, told = diff(tmp_path, "active", "configured", PDP_ORG_DIR=str(org))
+    places = Places(opa=opa, data_dir=tmp_path, policy_dir=None, org_dir=org, target=tmp_path / "target")
+    for side in ("active", revision, revision[7:19], "shipped", str(source)):
+        assert places.pack(side).revision == revision, side
+    for side in ("configured", str(org), str(other.bundle)):
+        assert places.pack(side).revision == other.revision, side
+    key = read_signing_key(private_key(tmp_path / "us.pem", MAKE["ed"]()))
+    signed = saved(tmp_path / "signed.tar.gz", sign(read_archive(other.bundle), key, bench.clock()))
+    status, told = diff(tmp_path, "active", str(signed))
     assert (status, told["revisions"]) == (1, [revision, other.revision])
-    assert newest_revision(tmp_path) == revision
-    assert bundle_of(tmp_path / "policy", revision[:16]).name.startswith(revision[7:])
+    assert [shift["count"] for shift in told["decisions"]["shifts"]] == [1]
 
 
 @pytest.mark.parametrize(
