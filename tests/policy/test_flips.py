@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pdp.decide import verdict_from
+from pdp.decide import Reply, verdict_from
 from pdp.policy.archive import read_archive
 from pdp.policy.bundle import read_content
 from pdp.policy.cases import Row
@@ -17,7 +17,7 @@ from pdp.policy.compiler import Compiler
 from pdp.policy.explain import Explanation, explain
 from pdp.policy.flips import harmful, helpful
 from pdp.policy.pack import Pack, build_pack
-from pdp.policy.patch import Op
+from pdp.policy.patch import Change, Op
 from pdp.policy.replay import Judge, judging
 from pdp.registry.parsed import read_path, read_url, take_apart
 from tests.policy.engine import Asked, running
@@ -160,6 +160,20 @@ async def test_several_objections_are_met_together_and_with_no_more_than_needed(
     for left_out in flip.patch:
         fewer = [op for op in flip.patch if op is not left_out]
         assert asked.verdict(applied(call, fewer))["effect"] == "deny"
+
+
+async def test_a_change_that_a_later_one_makes_needless_is_taken_out(judge: Judge, call: Any) -> None:
+    call["caller"]["token"]["scopes"] = []
+    call["caller"]["agent"]["ceiling"] = []
+    first = Change(("a",), "the scopes", [Op("replace", "/caller/token/scopes", ["refunds"])])
+    wider = [*first.patch, Op("replace", "/caller/agent/ceiling", ["*/*"])]
+
+    def one_after_the_other(call: dict[str, Any], reply: Reply) -> list[Change]:
+        _ = call
+        return [first] if len(reply.broken_guards) > 1 else [Change(("b",), "scopes and ceiling", wider)]
+
+    (flip,) = (await helpful(call, judge, one_after_the_other)).flips
+    assert (flip.becomes, flip.changes) == ("allow", ["scopes and ceiling"])
 
 
 async def test_what_decided_is_told_with_its_words_and_what_it_read(
