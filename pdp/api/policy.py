@@ -16,9 +16,10 @@ from ..errors import Fault, Rejected, Unrecorded
 from ..policy.change import Change
 from ..policy.law import Rule
 from ..policy.live import Active
-from ..policy.notice import Cause, EngineName, Rejection, problems_of
-from ..policy.problem import PackRefused, Problem
+from ..policy.notice import Cause, Complaint, EngineName, Rejection, problems_of
+from ..policy.problem import PackRefused
 from ..policy.renewal import Renewal
+from ..policy.sign import Signed
 from .decisions import Desk
 from .http import Scope, header, problem
 from .openapi import answers
@@ -39,12 +40,16 @@ class RuleShown(Struct, frozen=True):
 
 
 class PolicyShown(Struct, frozen=True, omit_defaults=True):
-    """The policy in force. `offered`: what a sidecar has yet to take up; `rejection`: the last one, while it stands."""
+    """The policy in force. `offered`: what a sidecar has yet to take up; `rejection`: the last one, while it stands.
+
+    `signed`: by whom and when, if it came as a signed bundle.
+    """
 
     revision: str
     engine: EngineName
     rules: list[RuleShown]
     since: str | None = None
+    signed: Signed | None = None
     offered: str | None = None
     rejection: Rejection | None = None
 
@@ -56,7 +61,7 @@ class Renewed(Struct, frozen=True):
     change: Change
 
 
-KINDS: list[type] = [PolicyShown, Renewed, Rejection, Problem]
+KINDS: list[type] = [PolicyShown, Renewed, Rejection]
 """What the OpenAPI description names."""
 BUNDLE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bundle.", "content": {BUNDLES: {"schema": {"type": "string", "format": "binary"}}}},
@@ -113,6 +118,7 @@ def shown(renewal: Renewal) -> PolicyShown:
         engine=notices.engine,
         rules=[_rule(rules[code]) for code in sorted(rules)],
         since=notices.since,
+        signed=policy.active.pack.signed,
         offered=newest if newest != policy.active.pack.revision else None,
         rejection=notices.rejection,
     )
@@ -148,7 +154,7 @@ async def _gone(request: Request) -> None:
 
 def _refused(fault: Fault) -> Response:
     error = REFUSED if isinstance(fault, PackRefused) else FAILED
-    problems = [found._asdict() for found in problems_of(fault)]
+    problems = [Complaint(*found) for found in problems_of(fault)]
     return Response(
         msgspec.json.encode({**problem(error), "problems": problems}),
         error.status,

@@ -1,8 +1,7 @@
 """The archive a bundle travels in: a gzipped tar, read into memory strictly, and written the same way every time.
 
 Two readers may see two things in one archive: a name twice, a link, bytes after the end. So nothing odd is accepted,
-nothing is ever unpacked to disk, and what OPA is given is written here: as `opa build` would, in a process of its own;
-what that checks is checked before (types, capabilities), and OPA compiles a bundle whole before it answers from it.
+nothing is ever unpacked to disk, and what OPA is given is written here from what was read.
 """
 
 import gzip
@@ -32,7 +31,7 @@ def read_archive(archive: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(_unzipped(archive)), mode="r:") as tar:
             return _files(archive, tar)
-    except (tarfile.TarError, ValueError) as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise refused(archive, f"It is damaged ({error}).") from None
 
 

@@ -5,13 +5,14 @@ it may have run another release. With verification keys only a bundle that one o
 """
 
 import dataclasses
+import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from ..errors import Fault
 from .archive import read_archive, refused, write_archive
-from .bundle import Content, read_content
+from .bundle import DATA, MANIFEST, Content, read_content
 from .keys import read_keys
 from .pack import CAPABILITIES, Pack, assemble, build_pack, config_schema, default_pack_dir
 from .sign import SIGNATURES, Signed, verify
@@ -47,7 +48,9 @@ def load(origin: Origin, opa: Path, target: Path, now: datetime) -> Pack:
         return build_pack(opa, origin.policy_dir or default_pack_dir(), origin.org_dir, target)
     files = read_archive(origin.bundle)
     signed = _signed(files, origin.bundle, origin.keys, now)
-    pack = check_again(opa, read_content(files, origin.bundle), origin.bundle, target)
+    content = read_content(files, origin.bundle)
+    _must_be_text(files, content, origin.bundle)
+    pack = check_again(opa, content, origin.bundle, target)
     return dataclasses.replace(pack, signed=signed, signed_bundle=_kept(files, pack, signed) if signed else None)
 
 
@@ -78,6 +81,13 @@ def _must_be_one_place(origin: Origin) -> None:
         )
 
 
+def _must_be_text(files: Mapping[str, bytes], content: Content, bundle: Path) -> None:
+    """What can be checked is text: a compiled module may do other than the rules beside it, and is made here."""
+    texts = {source.path for source in content.sources} | {MANIFEST, DATA, SIGNATURES}
+    for name in sorted(files.keys() - texts):
+        raise refused(bundle, f"{name} in it cannot be checked.", "Leave it out: what an engine needs is made here.")
+
+
 def _signed(files: Mapping[str, bytes], bundle: Path, keys: Path | None, now: datetime) -> Signed | None:
     if keys is not None:
         return verify(files, bundle, read_keys(keys), now)
@@ -90,7 +100,7 @@ def _signed(files: Mapping[str, bytes], bundle: Path, keys: Path | None, now: da
 def _kept(files: Mapping[str, bytes], pack: Pack, signed: Signed) -> Path:
     """Keep what was signed beside what was built here, under a name of its own: the file at its origin may change."""
     kept = pack.bundle.with_name(f"{pack.bundle.name.partition('.')[0]}.{signed.content[7:23]}.signed.tar.gz")
-    new = kept.with_suffix(".new")
-    new.write_bytes(write_archive(files))
-    new.replace(kept)
-    return kept
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".keeping-") as folder:
+        written = Path(folder) / kept.name
+        written.write_bytes(write_archive(files))
+        return written.replace(kept)

@@ -106,7 +106,7 @@ class _Build:
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
         cases = {case.file: case.text for case in found.cases}
-        data = {"manifest": manifest | {"revision": revision}, "config": values.config, "cases": cases}
+        data = {"cases": cases, "config": values.config, "manifest": manifest | {"revision": revision}}
         return Pack(
             revision=revision,
             bundle=self._bundle(sources, data, revision, target),
@@ -133,8 +133,8 @@ class _Build:
             (laws / f"{root}.rego").write_text(LAW.format(root=root))
 
     def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Let OPA check the types, and meanwhile parse and inspect; what the check says is said first."""
-        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources}
+        """Let OPA check the types, and meanwhile parse the rules and inspect; what the check says is said first."""
+        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources if s.folder in FOLDERS}
         with ThreadPoolExecutor(max_workers=2) as beside:
             parsed = beside.submit(self._compiler.parse, texts, self._folder)
             inspected = beside.submit(self._compiler.inspect, self._rules)
@@ -154,10 +154,11 @@ class _Build:
             raise PackRefused(problems)
 
     def _bundle(self, sources: list[Source], data: dict[str, Any], revision: str, target: Path) -> Path:
-        about = {"revision": revision, "roots": ROOTS, "rego_version": 1}
+        """Write what `opa build` would; it checks nothing that was not checked, and OPA compiles what it loads."""
+        head = {"revision": revision, "roots": ROOTS, "rego_version": 1}
         files = {source.path: source.text.encode() for source in sources}
         built = self._folder / "bundle.tar.gz"
-        built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(about)}))
+        built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(head)}))
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)
         return bundle

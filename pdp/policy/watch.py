@@ -18,7 +18,7 @@ MAX_DEPTH = 8  # rules lie two folders deep; a link to a folder above must not l
 Mark: TypeAlias = tuple[tuple[str | int, ...], ...]
 
 
-def fingerprint(places: Iterable[Path]) -> Mark:
+def mark_of(places: Iterable[Path]) -> Mark:
     """Return what changes whenever a file below one of `places` (folders or files) does; what is hidden is passed over.
 
     Takes a millisecond for a pack: call it off the event loop. What cannot be read is part of it, never an error.

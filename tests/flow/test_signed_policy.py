@@ -1,36 +1,51 @@
 """A service that serves a signed policy: what it starts on, and what it will not go back to."""
 
+import asyncio
 import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from pdp.audit.entry import Entry, read_entry
+from pdp.audit.read import Reader
+from pdp.engine.binary import OPA, find, places
 from pdp.errors import Fault
-from pdp.policy.archive import read_archive
+from pdp.policy.archive import read_archive, write_archive
+from pdp.policy.change import Change
 from pdp.policy.keys import read_signing_key
+from pdp.policy.notice import Cause
 from pdp.policy.pack import Pack, PackRefused, build_pack, default_pack_dir
 from pdp.policy.sign import sign
+from pdp.times import system_clock
 from tests.conftest import ROOT, START, FakeClock
-from tests.policy.conftest import opa  # noqa: F401  # a fixture
+from tests.flow.test_operator_commands import pdp
+from tests.policy.engine import Asked
+from tests.policy.engine import running as running_opa
 from tests.policy.rules import org
 from tests.policy.signing import MAKE, private_key, public_key, saved
-from tests.service import running
+from tests.service import Bench, running
 
 pytestmark = pytest.mark.promise("policy.newest")
+PATIENCE_S = 20.0
 
 
 class Office:
     """Where policies are built and signed."""
 
-    def __init__(self, folder: Path, opa: Path) -> None:  # noqa: F811
-        key = MAKE["ed"]()
+    def __init__(self, folder: Path) -> None:
+        self.opa = opa = find(OPA, places(OPA, os.environ)).path
+        key = MAKE["ec"]()
         private_key(folder / "release.pem", key)
         self.keys = public_key(folder / "keys" / "release.pem", key).parent
         self.strict = build_pack(opa, default_pack_dir(), org(folder, "gates", 'open if "x" == "y"'), folder / "built")
@@ -47,9 +62,7 @@ class Office:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     """Return the office, with two policies built."""
-    from pdp.engine.binary import OPA, find, places
-
-    return Office(tmp_path_factory.mktemp("office"), find(OPA, places(OPA, os.environ)).path)
+    return Office(tmp_path_factory.mktemp("office"))
 
 
 @pytest.fixture
@@ -103,6 +116,129 @@ async def test_with_keys_a_service_starts_on_nothing_but_a_signed_bundle(office:
             pass
 
 
+def entries_of(bench: Bench, kind: str) -> list[Entry]:
+    """Return the records of a kind."""
+    entries = [read_entry(line) for line in Reader(bench.settings.data_dir / "log" / "0").lines()]
+    return [entry for entry in entries if entry.kind == kind]
+
+
+async def in_force(bench: Bench, pack: Pack) -> None:
+    """Wait, bounded, until a policy is in force."""
+    async with asyncio.timeout(PATIENCE_S):
+        while bench.service.world.policy.active.pack.revision != pack.revision:  # noqa: ASYNC110  # as a caller sees it
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.promise("policy.signed")
+async def test_a_newer_signed_policy_replaces_the_one_in_force_and_an_older_or_edited_one_does_not(
+    office: Office, later: FakeClock, tmp_path: Path
+) -> None:
+    async with running(tmp_path, later, **office.put(office.plain, 1)) as bench:
+        replay = office.bundle.read_bytes()
+        office.put(office.strict, 2)
+        await in_force(bench, office.strict)
+        renewal = bench.service.renewal
+        for content, says in (
+            (replay, "and a newer one"),
+            (office.plain.bundle.read_bytes(), "It is not signed"),
+            (write_archive(read_archive(office.bundle) | {"lib/x.rego": b"package lib.x\n"}), "It was added after"),
+        ):
+            office.bundle.write_bytes(content)
+            with pytest.raises(PackRefused, match=says):
+                await renewal.renew(Cause("api"))
+            assert renewal.notices.rejection
+            assert says in str(renewal.notices.rejection.problems[0])
+            assert (await bench.ask())["revisions"]["policy"] == office.strict.revision
+        office.put(office.plain, 3)
+        await in_force(bench, office.plain)
+        said = [entry.body.get("signed") for entry in entries_of(bench, "policy.activated")]
+        assert [signed["issued_at"][14:16] for signed in said] == ["01", "02", "03"]
+        assert len(entries_of(bench, "policy.rejected")) >= 3
+
+
+async def test_a_policy_that_was_signed_anew_is_as_new_as_its_signature(
+    office: Office, later: FakeClock, tmp_path: Path
+) -> None:
+    async with running(tmp_path, later, **office.put(office.plain, 1)) as bench:
+        office.put(office.plain, 3)
+        assert await bench.service.renewal.renew(Cause("api")) == Change()
+        office.put(office.strict, 2)
+        with pytest.raises(PackRefused, match="and a newer one"):
+            await bench.service.renewal.renew(Cause("api"))
+
+
+async def test_a_policy_that_fails_on_its_way_leaves_no_trace(
+    office: Office,
+    later: FakeClock,
+    tmp_path: Path,
+) -> None:
+    lenient = build_pack(office.opa, default_pack_dir(), org(tmp_path, "guards", "holds := true"), tmp_path / "built")
+    async with running(tmp_path / "data", later, **office.put(office.plain, 1)) as bench:
+        office.put(lenient, 3)
+        with pytest.raises(PackRefused, match="On an empty input this rule holds"):
+            await bench.service.renewal.renew(Cause("api"))
+        office.put(office.strict, 2)
+        await in_force(bench, office.strict)
+
+
+@contextmanager
+def serving(data_dir: Path, **settings: str) -> Iterator[str]:
+    """Run `pdp serve` with settings and yield its URL."""
+    environ = {**os.environ, "PDP_DATA_DIR": str(data_dir), **settings}
+    command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout
+        line = next((line for line in process.stdout if "pdp serves on" in line), "")
+        try:
+            assert line, "the service ended before it served"
+            yield line.rpartition(" ")[2].strip()
+        finally:
+            process.terminate()
+
+
+def outcome_in(asked: Asked) -> str | None:
+    """Return what became of the bundle in a sidecar: the revision it runs, or why it runs none; None before."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(asked.socket)), base_url="http://opa") as http:
+        status = http.get("/v1/status").json().get("result", {}).get("bundles", {}).get("pdp", {})
+    revision: str | None = status.get("active_revision") or status.get("message")
+    return revision
+
+
+@pytest.mark.promise("policy.signed")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_sidecar_runs_what_the_pdp_serves_only_with_the_key_that_signed_it(
+    *,
+    trusted: bool,
+    office: Office,
+    tmp_path: Path,
+) -> None:
+    signing_key = read_signing_key(office.keys.parent / "release.pem")
+    saved(office.bundle, sign(read_archive(office.plain.bundle), signing_key, system_clock()))
+    known = office.keys / "release.pem" if trusted else public_key(tmp_path / "other.pem", MAKE["ec"]())
+    secret = tmp_path / "pep.key"
+    made = pdp(tmp_path, "keys", "create", "--server", "x", "--scope", "policy", "--out", str(secret))
+    assert made.returncode == 0, made.stderr
+    with serving(tmp_path, PDP_POLICY_BUNDLE=str(office.bundle), PDP_POLICY_KEYS=str(office.keys)) as url:
+        shown = httpx.get(f"{url}/v1/policy", headers={"Authorization": f"Bearer {secret.read_text().strip()}"}).json()
+        assert shown["signed"]["key_id"] == "release"
+        place = {"service": "pdp", "resource": "v1/policy/bundle", "signing": {"keyid": "release"}}
+        configuration = {
+            "services": {"pdp": {"url": url, "credentials": {"bearer": {"token": secret.read_text().strip()}}}},
+            "keys": {"release": {"algorithm": "ES256", "key": known.read_text()}},
+            "bundles": {"pdp": place},
+            "status": {"console": True},
+        }
+        (tmp_path / "opa.json").write_text(json.dumps(configuration))
+        with running_opa(office.opa, tmp_path, "--config-file", str(tmp_path / "opa.json")) as asked:
+            end = time.monotonic() + PATIENCE_S
+            while not (said := outcome_in(asked)):
+                assert time.monotonic() < end, "the sidecar asked for no bundle"
+                time.sleep(0.05)
+            answer = asked.verdict({})
+    assert trusted is (said == office.plain.revision) is (answer != Asked.UNDEFINED)
+    assert trusted or "failed to verify JWT signature" in said
+
+
 def steps() -> list[str]:
     """Return the shell commands of the guide, block by block."""
     blocks = (ROOT / "docs" / "policy-signing.md").read_text().split("```sh\n")[1:]
@@ -140,20 +276,19 @@ def test_a_signed_build_names_its_key_and_verify_agrees(tmp_path: Path) -> None:
     key = MAKE["ec"]()
     private_key(tmp_path / "a.pem", key)
     public_key(tmp_path / "keys" / "b.pem", key)
-    environ = {**os.environ, "PDP_POLICY_KEYS": str(tmp_path / "keys"), "PYTHONPATH": str(ROOT)}
+    environ = {"PDP_POLICY_KEYS": str(tmp_path / "keys")}
 
-    def pdp(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pdp", "policy", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    def policy(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return pdp(tmp_path, "policy", *arguments, **environ)
 
-    made = pdp("build", "--sign", "a.pem", "--key-id", "b", "--json")
+    made = policy("build", "--sign", "a.pem", "--key-id", "b", "--json")
     assert made.returncode == 0, made.stderr
-    said = pdp("verify", "policy.tar.gz", "--json")
+    said = policy("verify", "policy.tar.gz", "--json")
     assert json.loads(said.stdout).items() >= {"revision": json.loads(made.stdout)["revision"], "key_id": "b"}.items()
     environ.pop("PDP_POLICY_KEYS")
-    assert "PDP_POLICY_KEYS is not set" in pdp("verify", "policy.tar.gz").stderr
+    assert "PDP_POLICY_KEYS is not set" in policy("verify", "policy.tar.gz").stderr
     (tmp_path / "a.pem").chmod(0o644)
-    refused = pdp("build", "--sign", "a.pem", "--output", "other.tar.gz")
+    refused = policy("build", "--sign", "a.pem", "--output", "other.tar.gz")
     assert refused.returncode == 1
     assert "chmod 600" in refused.stderr
     assert not (tmp_path / "other.tar.gz").exists()

@@ -150,6 +150,16 @@ def test_a_bundle_with_a_rule_that_breaks_our_laws_is_refused_though_its_digests
 
 
 @pytest.mark.promise("policy.signed")
+def test_a_compiled_module_beside_the_rules_is_refused_even_when_it_is_signed(
+    built: Pack, keys: Path, loaded: Load, tmp_path: Path
+) -> None:
+    files = read_archive(built.bundle) | {"policy.wasm": b"\0asm"}
+    bundle = saved(tmp_path / "wasm.tar.gz", sign(files, read_signing_key(keys.parent / "release.pem"), START))
+    with pytest.raises(PackRefused, match=r"policy\.wasm"):
+        loaded(Origin(bundle=bundle, keys=keys))
+
+
+@pytest.mark.promise("policy.signed")
 def test_a_signature_does_not_make_a_bad_rule_good(pack: Pack, keys: Path, loaded: Load, tmp_path: Path) -> None:
     files = forged(
         read_archive(pack.bundle), "guards/other.rego", rule("guards", "other", "holds if not input.tool.name"), MINE
