@@ -34,6 +34,10 @@ def policy() -> None:
     """The rules: what may, must, and must not happen without a human."""
 
 
+policy.add_command(diff)
+policy.add_command(docs)
+
+
 @policy.command()
 @click.option("--json", "as_json", is_flag=True)
 def check(as_json: bool) -> None:
@@ -113,10 +117,6 @@ async def _ordered(url: str, key: str) -> Reply:
 def schema() -> None:
     """Print the JSON schema of the policy input, which a pack carries as schemas/input.json."""
     click.echo(input_schema_text(), nl=False)
-
-
-policy.add_command(diff)
-policy.add_command(docs)
 
 
 def _sealed(bundle: Path, key: SigningKey | None) -> bytes:

@@ -31,7 +31,7 @@ from .why_lines import lines
 @click.option("--all", "everything", is_flag=True, help="Also what would have made it worse, and every change found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def why(decision: str, everything: bool, as_json: bool) -> None:
-    """Explain the recorded decision DECISION (dec_...), from the logs in PDP_DATA_DIR.
+    """Explain a recorded decision, DECISION (dec_...). Reads the logs in PDP_DATA_DIR.
 
     It is judged again by the policy of its revision, in an OPA of its own. Exit status 1 when the answer is another
     than the recorded one, or the archived policy is not what it was: the log or the archive was changed.
