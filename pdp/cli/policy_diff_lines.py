@@ -71,7 +71,7 @@ def _example(example: Told) -> str:
 
 
 def _told(reasons: list[Any]) -> str:
-    return " ".join(item if isinstance(item, str) else shown(item) for item in reasons) or "nothing to object"
+    return " ".join(item if isinstance(item, str) else shown(item) for item in reasons) or "nothing"
 
 
 def _approvals(found: Told) -> Iterator[str]:

@@ -149,7 +149,7 @@ def _shifts(answered: Sequence[_Asked]) -> list[Shift]:
                     people=_counted(one.question.person for one in moved),
                     agents=_counted(one.question.agent for one in moved),
                     tools=_counted(one.question.tool for one in moved),
-                    codes=_counted(code for one in moved for code in problems_of(one.before) ^ problems_of(one.after)),
+                    codes=_counted(code for one in moved for code in _movers(one)),
                     examples=[_example(one) for one in moved[:EXAMPLES]],
                 )
             )
@@ -159,8 +159,19 @@ def _shifts(answered: Sequence[_Asked]) -> list[Shift]:
 def _example(one: _Asked) -> Example:
     asked, sides = one.question, (one.before, one.after)
     duties = one.before.effect == one.after.effect
-    told: list[list[Any]] = [reply.duties if duties else sorted(problems_of(reply)) for reply in sides]
+    told: list[list[Any]] = [reply.duties if duties else _spoke(reply) for reply in sides]
     return Example(asked.name, asked.person, asked.agent, asked.tool, *told)
+
+
+def _movers(one: _Asked) -> set[str]:
+    """Return the rules that make the difference: what objects on one side only, or permits where nobody did."""
+    moved = problems_of(one.before) ^ problems_of(one.after)
+    permits = set(one.before.permits) ^ set(one.after.permits)
+    return moved - {"permits.none"} | permits if "permits.none" in moved else moved
+
+
+def _spoke(reply: Reply) -> list[str]:
+    return sorted(problems_of(reply)) or reply.permits
 
 
 def _approvals(answered: Sequence[_Asked], before: Whole, after: Whole) -> Approvals:
