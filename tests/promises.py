@@ -79,6 +79,22 @@ PROMISES = {
         "A recorded decision is explained as far as it can be, and nothing in it plays with the terminal.",
         "issue 3, shows when done",
     ),
+    "policy.reads": Promise(
+        "What a rule is said to read is everything that can change its answer.",
+        "issue 5, build 3",
+    ),
+    "policy.diff": Promise(
+        "Which answers a new policy changes is known before, for whom, and how many more approvals that makes.",
+        "issue 5, build 3",
+    ),
+    "policy.pages": Promise(
+        "Every rule has a page that says what the rule says, in its own words, with its values and its cases.",
+        "issue 5, build 3",
+    ),
+    "policy.why": Promise(
+        "A decision judged again is the recorded one, or that is said loudly; a change said to flip it does.",
+        "issue 5, build 3",
+    ),
     "service.goes_on": Promise(
         "What runs in the background goes on after whatever happens to it, and says what happened.",
         "issue 3, bad input and faults",

@@ -1,7 +1,7 @@
 """Read: the lines of a log directory, while it is being written or long after."""
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .entry import Entry, read_entry
@@ -89,16 +89,21 @@ def find_entry(data_dir: Path, decision: str) -> Entry | None:
 def find_entries(data_dir: Path, decision: str) -> list[Entry]:
     """Return every entry about one decision: the decision itself, then its outcomes. Raises `OSError`."""
     paths = [path for shard in shards(data_dir) for path in segments(shard)]
-    entries = [entry for path in paths for entry in _entries_with(path, decision)]
-    return sorted(entries, key=lambda entry: (entry.kind != "decision", entry.at_ms))
+    found = [entry for path in paths for entry in _entries_with(path, decision)]
+    return sorted(found, key=lambda entry: (entry.kind != "decision", entry.at_ms))
+
+
+def entries(lines: Iterable[bytes]) -> Iterator[Entry]:
+    """Read lines; what is torn or damaged is left to `pdp log verify` to report."""
+    for line in lines:
+        try:
+            yield read_entry(line)
+        except ValueError:
+            continue
 
 
 def _entries_with(path: Path, decision: str) -> Iterator[Entry]:
-    for line in _lines_with(path, decision.encode()):
-        try:
-            entry = read_entry(line)
-        except ValueError:  # a torn or damaged line is for `pdp log verify` to report
-            continue
+    for entry in entries(_lines_with(path, decision.encode())):
         if entry.body.get(ABOUT_A_DECISION.get(entry.kind)) == decision:
             yield entry
 

@@ -21,6 +21,8 @@ from ..policy.schema import input_schema_text
 from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
+from .policy_diff import diff
+from .policy_docs import docs
 
 ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
 MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
@@ -30,6 +32,10 @@ OK = 200
 @click.group()
 def policy() -> None:
     """The rules: what may, must, and must not happen without a human."""
+
+
+policy.add_command(diff)
+policy.add_command(docs)
 
 
 @policy.command()

@@ -1,98 +1,102 @@
-"""`pdp why ID`: what was decided, on which facts, by which rules in which words, at which revisions."""
+"""`pdp why ID`: a recorded decision judged again: which rules decided, on which facts, and what would change it."""
 
+import asyncio
 import json
-import tarfile
+import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from ..audit.entry import Entry
 from ..audit.read import find_entries
+from ..engine.binary import OPA, find, places
 from ..errors import Fault
-from ..settings import load
-
-FACTS = ("caller", "tool", "arguments", "facts", "context")
-FOLDERS = ("permits.", "guards.", "gates.", "duties.")
+from ..policy.archive import read_archive
+from ..policy.bundle import read_bundle, read_content
+from ..policy.compiler import Compiler
+from ..policy.explain import explain, floor_of
+from ..policy.problem import PackRefused
+from ..policy.replay import judging
+from ..policy.revisions import bundle_of
+from ..settings import Settings, load
+from .why_lines import lines
 
 
 @click.command()
 @click.argument("decision")
+@click.option("--all", "everything", is_flag=True, help="Also what would have made it worse, and every change found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def why(decision: str, as_json: bool) -> None:
-    """Explain the recorded decision DECISION (dec_...), from the logs in PDP_DATA_DIR."""
-    data_dir = load().data_dir
-    entries = find_entries(data_dir, decision)
+def why(decision: str, everything: bool, as_json: bool) -> None:
+    """Explain a recorded decision, DECISION (dec_...). Reads the logs in PDP_DATA_DIR.
+
+    It is judged again by the policy of its revision, in an OPA of its own. Exit status 1 when the answer is another
+    than the recorded one, or the archived policy is not what it was: the log or the archive was changed.
+    """
+    settings = load()
+    entries = find_entries(settings.data_dir, decision)
     if not entries or entries[0].kind != "decision":
-        raise Fault(f"No log under {data_dir / 'log'} holds {decision}: check the id, and PDP_DATA_DIR.")
-    told = explain(entries, data_dir)
-    click.echo(json.dumps(told) if as_json else "\n".join(lines(told)))
+        raise Fault(f"No log under {settings.data_dir / 'log'} holds {decision}: check the id, and PDP_DATA_DIR.")
+    told = _recorded(entries) | _explained(entries[0].body, settings, everything=everything)
+    click.echo(json.dumps(told) if as_json else "\n".join(lines(told, everything=everything)))
+    sys.exit(1 if told["changed"] else 0)
 
 
-def explain(entries: list[Entry], data_dir: Path) -> dict[str, Any]:
-    """Return what `pdp why` shows: the record, the text of every rule that spoke, and the outcome."""
-    record = entries[0].body
-    revision = record["revisions"].get("policy")
-    spoke = [*(reason["code"] for reason in record["reasons"]), *record.get("permits", [])]
-    codes = [code for code in spoke if code.startswith(FOLDERS) and code != "permits.none"]
-    rules, missing = rule_texts(data_dir / "policy", revision, codes) if revision else ({}, "")
+def _recorded(entries: list[Entry]) -> dict[str, Any]:
     return {
-        "record": record,
+        "record": entries[0].body,
         "at": entries[0].at,
         "receipt": {"origin": entries[0].origin, "index": entries[0].index},
-        "rules": rules,
-        **({"rules_missing": missing} if missing else {}),
         "outcomes": [entry.body["outcome"] for entry in entries if entry.kind == "outcome"],
+        "rules": {},
+        "changed": "",
     }
 
 
-def rule_texts(archive: Path, revision: str, codes: list[str]) -> tuple[dict[str, str], str]:
-    """Return the source of rules as they stood at a policy revision, and a sentence when it cannot be had."""
-    bundle = archive / f"{revision.removeprefix('sha256:')}.tar.gz"
+def _explained(record: dict[str, Any], settings: Settings, *, everything: bool) -> dict[str, Any]:
+    """Return what can be said beyond the record, and, as `rules_missing`, why the rest cannot."""
+    revision = record["revisions"].get("policy")
+    if revision is None:
+        floors = [floor_of(reason["code"]) for reason in record["reasons"]]
+        return {"floor": msgspec.to_builtins(floors[0])} if floors and floors[0] else {}
     try:
-        with tarfile.open(bundle) as tar:
-            files = {member.name.lstrip("/"): tar.extractfile(member) for member in tar.getmembers()}
-            wanted = {code: files.get(code.replace(".", "/") + ".rego") for code in codes}
-            return {code: file.read().decode() for code, file in wanted.items() if file}, ""
-    except (OSError, tarfile.TarError):
-        return {}, f"the policy {revision} is not in {archive}: restore its bundle to see the rules"
+        bundle = bundle_of(settings.data_dir / "policy", revision)
+    except Fault as missing:
+        return {"rules_missing": str(missing)}
+    try:
+        content = read_content(read_archive(bundle), bundle)
+    except PackRefused as changed:
+        return {"changed": str(changed)}
+    if content.revision != revision:
+        return {"changed": f"{bundle} holds the policy {content.revision}, not {revision}: restore its bundle."}
+    texts = {source.code: source.text for source in content.sources}
+    try:
+        opa = find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+    except Fault as absent:
+        codes = [*(reason["code"] for reason in record["reasons"]), *record.get("permits", [])]
+        return {"rules": {code: texts[code] for code in codes if code in texts}, "rules_missing": str(absent)}
+    return asyncio.run(_judged(record, bundle, opa, texts, everything=everything))
 
 
-def lines(told: dict[str, Any]) -> list[str]:
-    """Return the explanation as text for a person."""
-    record = told["record"]
-    tool = record["tool"]
-    shown = [
-        f"{record['id']}  {record['decision'].upper()}  {_safe(tool['server'])}/{_safe(tool['name'])}  {told['at']}",
-        f"recorded   {told['receipt']['origin']} #{told['receipt']['index']}, asked by {record['pep']}",
-        *(f"revision   {name} {value}" for name, value in record["revisions"].items()),
-    ]
-    for reason in record["reasons"]:
-        shown += [f"because    {reason['code']}: {reason['title']}", f"           {reason['remedy']}"]
-    shown += [f"permitted  {code}" for code in record.get("permits", [])]
-    shown += [f"note       {_safe(record['note'])}"] if record.get("note") else []
-    shown += _risk(record["risk"]) if "risk" in record else []
-    facts = record["input"]
-    shown += [f"{name:10} {json.dumps(facts[name])}" for name in FACTS if name in facts]
-    shown += [f"masked     {_safe(pointer)}" for pointer in record.get("masked", [])]
-    shown += [f"outcome    {json.dumps(outcome)}" for outcome in told["outcomes"]]
-    shown += [f"rules      {told['rules_missing']}"] if "rules_missing" in told else []
-    for code, text in told["rules"].items():
-        shown += ["", f"--- {code} as it stood at that revision", text.rstrip()]
-    return shown
+async def _judged(
+    record: dict[str, Any], bundle: Path, opa: Path, texts: dict[str, str], *, everything: bool
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
+        modules = await asyncio.to_thread(Compiler(opa).parse, texts, Path(folder))
+    async with judging(read_bundle(bundle), opa) as judge:
+        explained = await explain(record, judge, modules, everything=everything)
+    return {
+        **msgspec.to_builtins(explained),
+        "rules": {rule.code: texts[rule.code] for rule in explained.deciding},
+        "changed": _changed(explained.replayed.differs) if explained.replayed.tampered else "",
+    }
 
 
-def _risk(risk: dict[str, Any]) -> list[str]:
-    """Return the score, what it is made of, and what was not known."""
-    unknown = [name for name, known in risk["coverage"].items() if not known]
-    evidence = [
-        f"           {item['points']:6.2f}  {_safe(item['code'])} since {item['since']}, says {_safe(item['source'])}"
-        for item in risk["evidence"]
-    ]
-    head = f"risk       {risk['score']:6.2f}  {risk['level']}"
-    return [head, *evidence, *([f"           not known: {', '.join(unknown)}"] if unknown else [])]
-
-
-def _safe(text: str) -> str:
-    """Return what a caller may have chosen in a form that moves no cursor and hides no character."""
-    return json.dumps(text)[1:-1]
+def _changed(differs: list[str]) -> str:
+    return (
+        f"The policy of that revision answers otherwise on the recorded input: {', '.join(differs)}. The log or the "
+        "archive was changed: run `pdp log verify`, and compare both with a copy kept elsewhere."
+    )
