@@ -523,6 +523,10 @@ PROMISES = {
         "Taking a field away, or replacing it by nonsense, never makes a call more permitted.",
         "architecture, section 3",
     ),
+    "policy.mutants": Promise(
+        "A change of a rule that no test of the pack notices is found, and counted.",
+        "issue 5, shows when done",
+    ),
     "policy.pack": Promise(
         "A pack is complete, in its place and deterministic, or it is not built.",
         "architecture, section 3",

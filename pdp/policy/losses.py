@@ -8,7 +8,7 @@ alone may be emptied or shortened. Every other value for them, and everything el
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -151,17 +151,20 @@ def touches(path: Path, wanted: Iterable[Path]) -> bool:
 class Untried:
     """Says which losses of a document are worth trying: no rule that said no has met the same loss of the same facts.
 
-    `texts` are the texts of the rules by code.
+    `texts` are the texts of the rules by code, `often` on how many documents at most to try one.
     """
 
-    def __init__(self, texts: dict[str, str]) -> None:
+    def __init__(self, texts: dict[str, str], often: Mapping[str, int]) -> None:
         self._reads = {code: reads(text) for code, text in texts.items()} | {"pdp.decision": frozenset({APPROVED})}
         self._all = frozenset().union(*self._reads.values())
         self._met: set[tuple[str, bytes, Loss]] = set()
+        self._often = dict(often)
 
     def of(self, document: Document, before: Reply) -> Iterator[tuple[Loss, Document]]:
         """Return each such loss, and the part of the document that rules read, after it."""
-        facts = {code: msgspec.json.encode(pruned(document, self._reads[code])) for code in self._refusing(before)}
+        codes = [code for code in self._refusing(before) if self._often.get(code, 1) > 0]
+        facts = {code: msgspec.json.encode(pruned(document, self._reads[code])) for code in codes}
+        self._often |= {code: self._often[code] - 1 for code in codes if code in self._often}
         read = pruned(document, self._all)
         for loss in losses(read):
             concerned = {(code, said, loss) for code, said in facts.items() if touches(loss.path, self._reads[code])}

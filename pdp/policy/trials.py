@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 WITHIN_S = 5.0  # one evaluation takes a fraction of a millisecond; the engine may still be warming up
 AT_ONCE = 8  # more keeps no engine busier, and holds other callers up
+ALWAYS: Mapping[str, int] = MappingProxyType({})
 NO_VERDICT = frozenset({"engine.garbled", "engine.undefined"})  # the engine is well, and this input has no verdict
 
 
@@ -49,7 +51,7 @@ def kinds_of(cases: Iterable[Case]) -> list[Case]:
     for case in cases:
         for kind in ((case.document["caller"]["mode"], case.row.expect), *case.row.duties):
             kinds.setdefault(kind, case)
-    return list({case.row.case: case for case in kinds.values()}.values())
+    return list({(case.file, case.row.case): case for case in kinds.values()}.values())
 
 
 async def ask(engine: Engine, entrypoint: str, document: Any) -> bytes:
@@ -111,9 +113,14 @@ async def try_examples(engine: Engine, rules: Iterable[Rule]) -> list[Problem]:
     return _sorted(await each(listed, wrong))
 
 
-async def try_losses(engine: Engine, pack: "Pack", documents: dict[str, Document]) -> list[Problem]:
-    """Find the rules that say yes, and the duties that shrink, when a field of one of the named inputs is lost."""
-    untried = Untried({code: rule.text for code, rule in pack.rules.items()})
+async def try_losses(
+    engine: Engine, pack: "Pack", documents: dict[str, Document], often: Mapping[str, int] = ALWAYS
+) -> list[Problem]:
+    """Find the rules that say yes, and the duties that shrink, when a field of one of the named inputs is lost.
+
+    `often` says on how many of the inputs at most to try a rule, by code; the others are tried on all.
+    """
+    untried = Untried({code: rule.text for code, rule in pack.rules.items()}, often)
     found: list[Problem] = []
     for name, document in documents.items():
         before = await verdict_on(engine, pack, document)
