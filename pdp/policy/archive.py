@@ -10,13 +10,19 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
+
+from ..errors import Rejected
+from ..query import strict_json
 from .problem import PackRefused, Problem
 
 MAX_ARCHIVE_BYTES = 8 * 1024 * 1024  # as stored: the default pack has 20 KiB
 MAX_CONTENT_BYTES = 64 * 1024 * 1024  # unpacked: a small archive may unpack to any size
 MAX_FILES = 5000  # a rule a file; OPA itself would need minutes to compile more
 BUILD = "Build it again with `pdp policy build`."
+Read = TypeVar("Read")
 PLAIN = {tarfile.REGTYPE, tarfile.AREGTYPE}
 
 
@@ -41,6 +47,16 @@ def write_archive(files: Mapping[str, bytes]) -> bytes:
             member.size, member.mode = len(files[name]), 0o600
             tar.addfile(member, io.BytesIO(files[name]))
     return written.getvalue()
+
+
+def read_part(body: bytes, kind: type[Read], archive: Path, name: str) -> Read:
+    """Read the JSON document `name` of an archive as a `kind`, strictly. Raises `PackRefused`."""
+    try:
+        return msgspec.convert(strict_json(body, limit=MAX_CONTENT_BYTES), kind)
+    except Rejected as rejected:
+        raise refused(archive, f"{name} in it cannot be read: {rejected.title}") from None
+    except msgspec.ValidationError as error:
+        raise refused(archive, f"{name} in it cannot be read: {error}.") from None
 
 
 def refused(archive: Path, what: str, instead: str = BUILD) -> PackRefused:

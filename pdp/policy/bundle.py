@@ -7,24 +7,21 @@ that is not that of the content refuses the whole. That finds accidents; `sign` 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from ..errors import Rejected
 from ..identity.risk import read_weights
-from ..query import strict_json
-from .archive import MAX_CONTENT_BYTES, read_archive, refused
+from .archive import read_archive, read_part, refused
 from .law import Rule
 from .pack import ROOTS, Pack, manifest_of, read_tables, revision_of
 from .problem import PackRefused
+from .sign import SIGNATURES
 from .sources import FOLDERS, NAME, SHARED, Source, Text, misplaced
 
 MANIFEST = ".manifest"
 DATA = "data.json"
-SIGNATURES = ".signatures.json"
-Read = TypeVar("Read")
 
 
 class Words(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,7 +105,7 @@ def read_content(files: Mapping[str, bytes], bundle: Path) -> Content:
             raise refused(bundle, f"{name} is missing from it.")
     for name in files.keys() - modules.keys() - {MANIFEST, DATA, SIGNATURES}:
         raise refused(bundle, f"{name!r} in it is not a file of a policy bundle.")
-    head, data = _read(files[MANIFEST], Head, bundle, MANIFEST), _read(files[DATA], Data, bundle, DATA)
+    head, data = read_part(files[MANIFEST], Head, bundle, MANIFEST), read_part(files[DATA], Data, bundle, DATA)
     sources = [_source(name, body, data.manifest.rules, bundle) for name, body in sorted(modules.items())]
     if problems := [*misplaced(sources)]:
         raise PackRefused(problems)
@@ -126,13 +123,6 @@ def read_content(files: Mapping[str, bytes], bundle: Path) -> Content:
 def _is_rule(name: str) -> bool:
     folder, _, file = name.partition("/")
     return folder in (*SHARED, *FOLDERS) and file.endswith(".rego") and bool(NAME.fullmatch(file[: -len(".rego")]))
-
-
-def _read(body: bytes, kind: type[Read], bundle: Path, name: str) -> Read:
-    try:
-        return msgspec.convert(strict_json(body, limit=MAX_CONTENT_BYTES), kind)
-    except (Rejected, msgspec.ValidationError) as error:
-        raise refused(bundle, f"{name} in it cannot be read ({error}).") from None
 
 
 def _source(path: str, body: bytes, rules: dict[str, Words], bundle: Path) -> Source:

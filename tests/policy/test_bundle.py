@@ -15,25 +15,18 @@ from pdp.policy.archive import MAX_CONTENT_BYTES, MAX_FILES, read_archive, write
 from pdp.policy.bundle import read_bundle
 from pdp.policy.pack import Pack, PackRefused, build_pack
 from tests.policy.rules import org, write
+from tests.policy.signing import Files, saved
 
 pytestmark = pytest.mark.promise("policy.bundle")
 TABLE = (
     "tools: {a/b: {risk_class: read}}\npeople: {ann: {}}\ncases: [{case: x, tool: a/b, person: ann, expect: deny}]\n"
 )
-Files = dict[str, bytes]
 
 
 @pytest.fixture
 def files(pack: Pack) -> Files:
     """Return the files of the default bundle, for a test to change."""
     return read_archive(pack.bundle)
-
-
-def saved(folder: Path, files: Files) -> Path:
-    """Write an archive of `files`."""
-    archive = folder / "changed.tar.gz"
-    archive.write_bytes(write_archive(files))
-    return archive
 
 
 def tarred(folder: Path, *members: tarfile.TarInfo, end: bytes = b"") -> Path:
@@ -105,7 +98,7 @@ def test_a_table_that_cannot_be_read_refuses_the_pack(
 
 
 def test_an_archive_of_the_same_files_is_the_same_bytes(files: Files, tmp_path: Path) -> None:
-    archive = saved(tmp_path, files)
+    archive = saved(tmp_path / "changed.tar.gz", files)
     assert read_archive(archive) == files
     assert archive.read_bytes() == write_archive(dict(reversed(files.items())))
 
@@ -114,7 +107,7 @@ def test_a_rule_that_was_edited_is_refused(files: Files, tmp_path: Path) -> None
     name = "guards/risk_ceiling.rego"
     edited = files | {name: files[name].replace(b"holds if", b"holds if true #")}
     with pytest.raises(PackRefused, match="not the digest of what is in it"):
-        read_bundle(saved(tmp_path, edited))
+        read_bundle(saved(tmp_path / "changed.tar.gz", edited))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +131,7 @@ def test_data_that_was_edited_is_refused(
     change: Callable[[dict[str, Any]], object], says: str, files: Files, tmp_path: Path
 ) -> None:
     with pytest.raises(PackRefused, match=says):
-        read_bundle(saved(tmp_path, changed(files, change)))
+        read_bundle(saved(tmp_path / "changed.tar.gz", changed(files, change)))
 
 
 @pytest.mark.parametrize(
@@ -154,14 +147,14 @@ def test_a_head_that_was_edited_is_refused(
     change: Callable[[dict[str, Any]], object], says: str, files: Files, tmp_path: Path
 ) -> None:
     with pytest.raises(PackRefused, match=says):
-        read_bundle(saved(tmp_path, changed(files, change, ".manifest")))
+        read_bundle(saved(tmp_path / "changed.tar.gz", changed(files, change, ".manifest")))
 
 
 @pytest.mark.parametrize("name", [".manifest", "data.json", "pdp/decision.rego"])
 def test_a_bundle_that_lacks_a_part_is_refused(name: str, files: Files, tmp_path: Path) -> None:
     del files[name]
     with pytest.raises(PackRefused, match="missing"):
-        read_bundle(saved(tmp_path, files))
+        read_bundle(saved(tmp_path / "changed.tar.gz", files))
 
 
 @pytest.mark.parametrize(
@@ -173,15 +166,19 @@ def test_a_bundle_that_lacks_a_part_is_refused(name: str, files: Files, tmp_path
 )
 def test_a_file_that_no_bundle_has_is_refused_by_its_name(name: str, files: Files, tmp_path: Path) -> None:
     with pytest.raises(PackRefused, match="is not a file of a policy bundle") as refused:
-        read_bundle(saved(tmp_path, files | {name: b"{}"}))
+        read_bundle(saved(tmp_path / "changed.tar.gz", files | {name: b"{}"}))
     assert repr(name) in str(refused.value)
 
 
 def test_a_rule_nobody_lists_or_of_another_package_is_refused(files: Files, tmp_path: Path) -> None:
     with pytest.raises(PackRefused, match=r"does not list guards\.ghost"):
-        read_bundle(saved(tmp_path, files | {"guards/ghost.rego": b"package guards.ghost\n"}))
+        read_bundle(saved(tmp_path / "changed.tar.gz", files | {"guards/ghost.rego": b"package guards.ghost\n"}))
     with pytest.raises(PackRefused, match="its package are not the same"):
-        read_bundle(saved(tmp_path, files | {"lib/ghost.rego": b"package guards.risk_ceiling\nholds := true\n"}))
+        read_bundle(
+            saved(
+                tmp_path / "changed.tar.gz", files | {"lib/ghost.rego": b"package guards.risk_ceiling\nholds := true\n"}
+            )
+        )
 
 
 @pytest.mark.parametrize(
