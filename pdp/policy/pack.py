@@ -20,6 +20,7 @@ from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
 from .law import Rule, read_rules
+from .losses import reads
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
@@ -30,6 +31,7 @@ __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "pro
 
 DATA = ("cases", "config", "manifest")
 ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
+ALLOWED = "capabilities.json"
 REVISION_TAG = "mcp-pdp/policy/v1"
 
 
@@ -69,7 +71,7 @@ def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
     _must_match_this_pdp(source)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found, values, target)
+        return _Build(Compiler(opa), Path(folder), source / ALLOWED).pack(found, values, target)
 
 
 class _Build:
@@ -83,6 +85,7 @@ class _Build:
         sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
         self._check_types(sources, values)
+        _must_ask_nothing(sources)
         modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
         rules = read_rules(sources, self._compiler.inspect(self._rules))
         self._check_form(sources, modules, rules)
@@ -173,11 +176,25 @@ def read_tables(cases: list[Text]) -> dict[str, Table]:
 
 
 def _must_match_this_pdp(source: Path) -> None:
-    """A pack written for another version of the input would be checked against fields that are not sent."""
+    """A pack written for another version of the input would be checked against fields that are not sent.
+
+    Nor may it allow itself more of Rego than the pack that comes with this package: no clock, network or randomness.
+    """
     if _json(source, "schemas/input.json") != input_schema():
         what = "The schema is not that of the input this PDP sends."
         instead = "Write it anew with `pdp policy schema`, and check the rules against it."
         raise PackRefused([Problem("schemas/input.json", 0, what, instead)])
+    if _json(source, ALLOWED) != _json(default_pack_dir(), ALLOWED):
+        what = "It is not the list of built-ins that this PDP allows."
+        raise PackRefused([Problem(ALLOWED, 0, what, "Restore it from the package: every pack uses the same.")])
+
+
+def _must_ask_nothing(sources: list[Source]) -> None:
+    """Words get what they look at from the rules, whose text alone says which facts they read."""
+    reading = [source for source in sources if source.folder == "lib" and reads(source.text)]
+    if reading:
+        what, instead = "A word of lib reads `input`.", "Let the rule pass it the fact."
+        raise PackRefused([Problem(source.file, 0, what, instead) for source in reading])
 
 
 def _json(source: Path, name: str) -> dict[str, Any]:

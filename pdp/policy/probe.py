@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import VERDICT, VISIBLE, Engine
 from ..errors import Refused
+from ..query import digest
 from .known import KNOWN, SERVER
 from .losses import Document
 from .problem import PackRefused, Problem
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 DECISION = "pdp/decision.rego"
 ORG = "org/"  # how the names of an organisation's own files begin
 TWICE = 2  # inputs on which a rule of the pack is tried at activation; its own tests try it on all
-PROVEN: set[str] = set()  # revisions that gained nothing by losses in this process: the same rules need it only once
+PROVEN: set[str] = set()  # what gained nothing in this process: the same rules on the same inputs need it only once
+TRIED_TAG = "mcp-pdp/tried/v1"
 
 
 async def probe(engine: Engine, pack: "Pack") -> None:
@@ -32,12 +34,14 @@ async def probe(engine: Engine, pack: "Pack") -> None:
     another policy than the one we built.
     """
     problems = await on_nothing(engine, pack) or await on_ourselves(engine, pack)
-    if not problems and pack.revision not in PROVEN:
+    documents = at_activation(pack)
+    tried = digest(TRIED_TAG, {"policy": pack.revision, "on": documents})
+    if not problems and tried not in PROVEN:
         often = {code: TWICE for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
-        problems = await try_losses(engine, pack, at_activation(pack), often)
+        problems = await try_losses(engine, pack, documents, often)
     if problems:
         raise PackRefused(problems)
-    PROVEN.add(pack.revision)
+    PROVEN.add(tried)
 
 
 async def on_nothing(engine: Engine, pack: "Pack") -> list[Problem]:
