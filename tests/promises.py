@@ -523,6 +523,10 @@ PROMISES = {
         "Taking a field away, or replacing it by nonsense, never makes a call more permitted.",
         "architecture, section 3",
     ),
+    "policy.examined": Promise(
+        "Examples and decision tables, the organisation's too, come out as they say, or the check names them.",
+        "issue 5, build 2",
+    ),
     "policy.mutants": Promise(
         "A change of a rule that no test of the pack notices is found, and counted.",
         "issue 5, shows when done",
@@ -556,7 +560,7 @@ PROMISES = {
         "architecture, section 3",
     ),
     "policy.probe": Promise(
-        "On an empty input nothing applies, holds, is open or is owed.",
+        "No policy answers that says yes to nothing, fails what is known, or gains by a lost fact.",
         "architecture, section 3",
     ),
     "policy.schema": Promise(
