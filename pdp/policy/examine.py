@@ -45,12 +45,3 @@ async def examine(
 def files_of(pack: "Pack") -> list[str]:
     """Return the files of the pack that say something: its rules and its tables."""
     return [*(rule.file for rule in pack.rules.values()), *pack.tables]
-
-
-def to_review(pack: "Pack") -> list[str]:
-    """Return the codes of the organisation's own permits and duties, which somebody should look at.
-
-    A guard or a gate more is always safe to add: it can only say no. A permit gives a right, a duty takes effect.
-    """
-    added = [code for code, rule in pack.rules.items() if rule.file.startswith(ORG)]
-    return sorted(code for code in added if code.startswith(("permits.", "duties.")))

@@ -8,11 +8,11 @@ import pytest
 
 from pdp.engine.opa import OpaClient
 from pdp.errors import Refused
-from pdp.policy.examine import examine, to_review
+from pdp.policy.examine import examine
 from pdp.policy.pack import Pack
 from pdp.policy.problem import Problem
 from tests.policy.engine import running
-from tests.policy.rules import org, rule, write
+from tests.policy.rules import org, write
 
 pytestmark = pytest.mark.promise("policy.examined")
 Build = Callable[[Path], Pack]
@@ -127,14 +127,3 @@ async def test_an_engine_that_is_away_is_no_problem_of_the_pack(pack: Pack, tmp_
         await examine(engine, pack)
     await engine.close()
     assert refused.value.code == "engine.unavailable"
-
-
-def test_an_org_permit_or_duty_is_named_for_review_and_a_guard_is_not(build: Build, tmp_path: Path) -> None:
-    bodies = {
-        "permits": "applies if input.tool.name\n\nconcerns if input.tool.name",
-        "guards": "holds if input.tool.name",
-        "gates": "open if input.tool.name",
-        "duties": 'duty := {"type": "none"} if input.tool.name',
-    }
-    files = {f"{folder}/mine.rego": rule(folder, "mine", body) for folder, body in bodies.items()}
-    assert to_review(build(write(tmp_path / "org", files))) == ["duties.mine", "permits.mine"]
