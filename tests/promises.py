@@ -527,6 +527,10 @@ PROMISES = {
         "Examples and decision tables, the organisation's too, come out as they say, or the check names them.",
         "issue 5, build 2",
     ),
+    "policy.org": Promise(
+        "An organisation's folder adds names and values; nothing else in it has effect, and nothing in it is ignored.",
+        "architecture, section 3",
+    ),
     "policy.mutants": Promise(
         "A change of a rule that no test of the pack notices is found, and counted.",
         "issue 5, shows when done",

@@ -94,7 +94,7 @@ async def test_an_entrypoint_that_was_changed_is_refused(
             "guards",
             "holds if input.risk.evidence == []",
             "{risk: {evidence: [{code: use.fast}]}}",
-            "mine.rego:13: On the bad example 1 of org/guards/mine.rego with input.risk.evidence replaced by [] this rule",
+            "mine.rego:13: On the bad example 1 of org/guards/mine.rego with input.risk.evidence replaced by [] this",
         ),
         (
             "gates",
