@@ -30,17 +30,20 @@ RESTRICTIONS: tuple[Statement, ...] = (
     (r"tool/argument_labels/[^/]+(/\d+)?", object, "removed"),
     (r"caller/(person|agent)/entitlements/\d+/constraints", list, "[]"),
     (r"caller/(person|agent)/entitlements/\d+/constraints/\d+", object, "removed"),
+    (
+        r"caller/(person|agent|delegation)/(roles|groups|owners|chain)",
+        list,
+        "[]",
+    ),  # who somebody is, where that restricts
+    (r"caller/(person|agent|delegation)/(roles|groups|owners|chain)/\d+", object, "removed"),
+    (r"arguments/.+/\d+", object, "removed"),  # with fewer items it is another call, decided by itself
 )
 STATEMENTS: tuple[Statement, ...] = (
     *RESTRICTIONS,
-    (r"caller/person/(groups|roles)", list, "[]"),  # a rule may be about those who are in a group
-    (r"caller/person/(groups|roles)/\d+", object, "removed"),
-    (r"caller/delegation/chain", list, "[]"),
-    (r"caller/delegation/chain/\d+", object, "removed"),
-    (r"arguments/.+", list, "[]"),  # a list that the caller sent shorter is another call, decided by itself
-    (r"arguments/.+/\d+", object, "removed"),
+    (r"arguments/.+", list, "[]"),  # so is one with none, where no rule of the pack says that it is not
     (r".+", bool, "true"),  # the other of two values
 )
+ABSENCE = re.compile(r"\b(labelled_unused|placed_unused|nowhere)\(")  # words by which a rule asks for what is left out
 READ = re.compile(r"\binput\b((?:\.\w+)*)")
 APPROVED: Path = ("approval", "gates")  # the one fact that decision.rego itself reads
 RANK = {"deny": 0, "needs_approval": 1, "allow": 2}
@@ -103,6 +106,13 @@ def gains(before: Reply, after: Reply | None) -> list[Gain]:
     if not found and RANK[after.effect] > RANK[before.effect]:
         found.append(Gain("pdp.decision", f"says {after.effect} instead of {before.effect}"))
     return found
+
+
+def is_asked_for(loss: Loss, text: str) -> bool:
+    """Say whether the text of a rule asks for just that: an argument that is left out."""
+    removed = loss.instead == "removed" and len(loss.path) > 1
+    emptied = loss.instead == "{}" and len(loss.path) == 1
+    return loss.path[0] == "arguments" and (removed or emptied) and ABSENCE.search(text) is not None
 
 
 def shrunk(before: Iterable[Document], after: Iterable[Document]) -> str | None:
