@@ -479,6 +479,14 @@ PROMISES = {
         "The caller's intent is handed on.",
         "issue 3, build 8",
     ),
+    "adapter.duties": Promise(
+        "A duty that an adapter does not know exactly denies the call.",
+        "contracts, section 1",
+    ),
+    "adapter.limit": Promise(
+        "Of a limited result as much is handed on as the policy says, or nothing.",
+        "issue 5, build 1",
+    ),
     "adapter.list": Promise(
         "Callers are shown the tools they may call at all.",
         "issue 3, build 8",
@@ -486,6 +494,10 @@ PROMISES = {
     "adapter.methods": Promise(
         "What is not decided on is denied, unless an unsafe name lets it through.",
         "issue 3, build 8",
+    ),
+    "adapter.notify": Promise(
+        "Those whom the policy names are told before the call is made, or it is not made.",
+        "issue 5, build 1",
     ),
     "adapter.outcome": Promise(
         "What became of a call is reported exactly once.",
@@ -510,6 +522,10 @@ PROMISES = {
     "dev.issuer": Promise(
         "The sample issuer's keys and tokens are real.",
         "issue 3, build 9",
+    ),
+    "policy.arguments": Promise(
+        "Files, hosts, values and hours of a call are those that the organisation's config.yaml names.",
+        "issue 5, build 1",
     ),
     "policy.cases": Promise(
         "Every row of the decision tables is decided as it says, by a real OPA.",
@@ -570,6 +586,10 @@ PROMISES = {
     "policy.schema": Promise(
         "A misspelt field of the input is found before a rule runs.",
         "architecture, section 3",
+    ),
+    "policy.words": Promise(
+        "Every word that rules are written with says what it means, and none is recommended that is not there.",
+        "issue 5, build 1",
     ),
     "policy.values": Promise(
         "A tunable that is misspelt or of the wrong type is found before a rule reads it.",
