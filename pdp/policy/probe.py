@@ -37,8 +37,7 @@ async def probe(engine: Engine, pack: "Pack") -> None:
     documents = at_activation(pack)
     tried = digest(TRIED_TAG, {"engine": type(engine).__name__, "policy": pack.revision, "on": documents})
     if not problems and tried not in PROVEN:
-        often = {code: TWICE for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
-        problems = await try_losses(engine, pack, documents, often)
+        problems = await try_losses(engine, pack, documents, sparing(pack))
     if problems:
         raise PackRefused(problems)
     PROVEN.add(tried)
@@ -80,6 +79,12 @@ async def on_ourselves(engine: Engine, pack: "Pack") -> list[Problem]:
 
 LET_PASS = f'Write beside it a rule of the same name that says yes if `input.tool.server == "{SERVER}"`.'
 GIVE_LESS = "Name whom it is for: nobody holds a right by being a person."
+
+
+def sparing(pack: "Pack") -> dict[str, int]:
+    """Return how often to try the pack's own rules: seldom, but duties always, whose rule a verdict does not name."""
+    own = [rule for rule in pack.rules.values() if not rule.file.startswith(ORG)]
+    return {rule.code: TWICE for rule in own if rule.folder != "duties"}
 
 
 def at_activation(pack: "Pack") -> dict[str, Document]:

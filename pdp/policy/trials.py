@@ -46,11 +46,17 @@ def cases_of(tables: dict[str, Table]) -> list[Case]:
 
 
 def kinds_of(cases: Iterable[Case]) -> list[Case]:
-    """Return a case of each way of acting and effect, and one that owes each type of duty: those with least in them."""
+    """Return a case of each way of acting and effect, with little in it, and for each type of duty one that owes it.
+
+    Few cases owe all types when those that owe most come first.
+    """
+    by_size = sorted(cases, key=lambda case: (len(case.row.duties), len(msgspec.json.encode(case.document))))
     kinds: dict[Any, Case] = {}
-    for case in sorted(cases, key=lambda case: len(msgspec.json.encode(case.document))):
-        for kind in ((case.document["caller"]["mode"], case.row.expect), *case.row.duties):
-            kinds.setdefault(kind, case)
+    for case in by_size:
+        kinds.setdefault((case.document["caller"]["mode"], case.row.expect), case)
+    for case in sorted(by_size, key=lambda case: len(case.row.duties), reverse=True):
+        for duty in case.row.duties:
+            kinds.setdefault(duty, case)
     return list({(case.file, case.row.case): case for case in kinds.values()}.values())
 
 
