@@ -1,7 +1,7 @@
 """The activation probe: a policy says no to nothing at all, answers what is known, and gives nothing for a lost fact.
 
-At activation one case of each kind and what the organisation wrote are tried, which takes about 0.2 s of CPU; `examine` tries
-everything (docs/decisions/0020-losses-at-activation.md).
+At activation one case of each kind and what the organisation wrote are tried, which takes about 0.2 s of CPU;
+`examine` tries everything (docs/decisions/0020-losses-at-activation.md).
 """
 
 import json
