@@ -98,6 +98,11 @@ test_bounds_in_a_form_we_cannot_read_pass_nothing if {
 	set() == {1 | argument.placed_within(arguments, input.missing, {})}
 }
 
+test_labels_by_key_and_a_limit_that_is_no_number_hold_for_nothing if {
+	not argument.well_labelled({"/amount": {"x": "money"}})
+	every wrong in [null, true, "10", [], {}] { not argument.labelled_at_most({}, {}, "money", wrong) }
+}
+
 test_every_item_of_a_list_is_bounded if {
 	lists := {"amount": [3, 10]}
 	argument.labelled_at_most(lists, {"/amount": ["money"]}, "money", 10)

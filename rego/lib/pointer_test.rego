@@ -36,6 +36,11 @@ test_what_is_no_document_holds_nothing if {
 	set() == {1 | pointer.at(input.missing, "/amount")}
 }
 
+test_a_pointer_begins_with_a_slash if {
+	not pointer.at({"mount": 5}, "amount")
+	not pointer.at({"": {"a": 5}}, "x/a")
+}
+
 test_nothing_stands_where_there_is_no_member if {
 	every pointer_to_nothing in ["/missing", "/amount/x", "/order/items/2", "/order/items/0/size", "/order/1", "/a~1b/x"] {
 		pointer.nowhere(document, pointer_to_nothing)
