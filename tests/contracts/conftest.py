@@ -1,4 +1,4 @@
-"""A real OPA, a small policy for it, and the three ways an engine reaches it."""
+"""A real OPA, a small policy for it, the three ways an engine reaches it, and the same policy compiled."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ from pdp.engine import Engine
 from pdp.engine.binary import OPA, find, places
 from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
+from pdp.engine.wasm import WasmEngine
 from pdp.errors import Refused
 
 from .stores import postgres_url, url  # noqa: F401  # fixtures of the store suites
@@ -32,15 +33,18 @@ verdict := {"echo": input.id}
 conflict := 1 if input.id
 conflict := 2 if input.id
 
-# a hundred million products: seconds of work
+# a hundred million turns: seconds of work that needs no memory
 slow if {
-	some i in numbers.range(1, 10000)
-	some j in numbers.range(1, 10000)
-	i * j == input.never
+	never := input.never
+	many := numbers.range(1, 10000)
+	some i in many
+	some _ in many
+	i == never
 }
 
-large := [sprintf("%d: %s", [i, input.id]) | some i in numbers.range(1, 100000)]
+large := [concat(" ", ["one of many answers for", input.id]) | some i in numbers.range(1, 100000)]
 """
+ENTRYPOINTS = ["verdict", "conflict", "slow", "large"]
 
 
 def pytest_asyncio_loop_factories(
@@ -58,7 +62,7 @@ def pytest_asyncio_loop_factories(
 
 @dataclass
 class Running:
-    """An engine and the process of the OPA behind it."""
+    """An engine and the process it evaluates in: that of the OPA behind it, or ours."""
 
     engine: Engine
     pid: Callable[[], int]
@@ -85,6 +89,16 @@ def echo_bundle(opa_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return bundle
 
 
+@pytest.fixture(scope="session")
+def echo_compiled(opa_binary: Path, echo_bundle: Path) -> Path:
+    """Build the same policy as a wasm module."""
+    bundle = echo_bundle.with_name("compiled.tar.gz")
+    entrypoints = [flag for name in ENTRYPOINTS for flag in ("-e", f"pdp/decision/{name}")]
+    sources = echo_bundle.parent / "policy"
+    subprocess.run([opa_binary, "build", "-t", "wasm", *entrypoints, "-b", sources, "-o", bundle], check=True)
+    return bundle
+
+
 @pytest.fixture
 def website() -> Iterator[Website]:
     """Return a web server on loopback with no pages yet."""
@@ -92,12 +106,18 @@ def website() -> Iterator[Website]:
         yield site
 
 
-@pytest.fixture(params=["tcp", "unix", "local"])
+@pytest.fixture(params=["tcp", "unix", "local", "wasm"])
 async def running(
     request: pytest.FixtureRequest, opa_binary: Path, echo_bundle: Path, tmp_path: Path
 ) -> AsyncIterator[Running]:
-    """Return an engine on each way of reaching OPA: loopback TCP, a unix socket, and a child of our own."""
+    """Return an engine on each way of reaching OPA: loopback TCP, a unix socket, a child of our own; and without OPA."""
     async with AsyncExitStack() as parts:
+        if request.param == "wasm":
+            compiled = request.getfixturevalue("echo_compiled")
+            wasm = await WasmEngine.start(compiled, REVISION, threads=CONNECTIONS)
+            parts.push_async_callback(wasm.close)
+            yield Running(wasm, os.getpid)
+            return
         if request.param == "local":
             local = await LocalOpa.start(opa_binary, echo_bundle, REVISION, tmp_path / "run", connections=CONNECTIONS)
             parts.push_async_callback(local.close)
