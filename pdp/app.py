@@ -34,6 +34,7 @@ from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .policy.live import Active, Policy
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .policy.ready import ready_made
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
@@ -48,6 +49,10 @@ StartEngine = Callable[[Pack], Awaitable[Engine]]
 Raises `Fault` (or `PackRefused`) saying what to do.
 """
 
+NOT_READY_MADE = (
+    "Only the default pack comes compiled, without rules of your own and unchanged; this one is checked and compiled "
+    "here, by OPA."
+)
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
 
@@ -115,13 +120,23 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
 
 
 def load_pack(settings: Settings) -> Pack:
-    """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do."""
-    source = settings.policy_dir or default_pack_dir()
-    return build_pack(_opa(settings), source, settings.org_dir, settings.data_dir / "policy")
+    """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do.
+
+    With PDP_ENGINE=wasm the default pack is ready made, and nothing else is: that needs an OPA to check and compile it.
+    """
+    source, wasm = settings.policy_dir or default_pack_dir(), settings.engine == "wasm"
+    if wasm and (ready := ready_made(source, settings.org_dir)):
+        return ready
+    return build_pack(_opa(settings), source, settings.org_dir, settings.data_dir / "policy", wasm=wasm)
 
 
 def _opa(settings: Settings) -> Path:
-    return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+    try:
+        return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+    except Fault as fault:
+        if settings.engine == "wasm":
+            raise Fault(f"{NOT_READY_MADE} {fault}") from None
+        raise
 
 
 async def _open_policy(settings: Settings, stack: AsyncExitStack) -> Policy:
@@ -133,7 +148,21 @@ async def _open_policy(settings: Settings, stack: AsyncExitStack) -> Policy:
 
 def _starter(settings: Settings) -> StartEngine:
     """Return how an engine is started on a pack, which is chosen once and never by fallback."""
+    if settings.engine == "wasm":
+        return _start_wasm
     return partial(_start_sidecar if settings.opa_url else _start_local, settings)
+
+
+async def _start_wasm(pack: Pack) -> Engine:
+    """Load the compiled policy into this process."""
+    from .engine.wasm import WasmEngine  # half of a service's start-up time, for those who ask for it
+
+    async with AsyncExitStack() as undo:
+        engine = await WasmEngine.start(pack.bundle, pack.revision)
+        undo.push_async_callback(engine.close)
+        await _must_pass(engine, pack)
+        undo.pop_all()
+    return engine
 
 
 async def _start_local(settings: Settings, pack: Pack) -> Engine:
@@ -152,7 +181,7 @@ async def _must_pass(engine: Engine, pack: Pack) -> None:
     try:
         await probe(engine, pack)
     except Refused as refusal:
-        raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
+        raise Fault(f"The engine does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
 async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:

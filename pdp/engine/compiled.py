@@ -1,14 +1,14 @@
-"""Reads the compiled policy out of a bundle made by `opa build -t wasm`; what this PDP cannot run is not loaded."""
+"""Takes the compiled policy out of a bundle; what this PDP cannot run is not loaded."""
 
 import re
-import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Fault
+from ..policy.archive import MODULE, read_archive
 from .abi import Program
 
-MODULE, DATA = "policy.wasm", "data.json"  # as OPA names them
-MAX_FILE_BYTES = 32 * 1024 * 1024  # of one file in the bundle; a module takes 0.4 MB
+DATA = "data.json"  # OPA's own name for it
 
 
 def load(bundle: Path) -> Program:
@@ -16,26 +16,16 @@ def load(bundle: Path) -> Program:
 
     Raises `Fault` when there is none, when it is broken, or when its rules use built-ins that only OPA itself has.
     """
-    files = _files(bundle)
+    files = read_archive(bundle)
     if MODULE not in files:
-        raise Fault(f"{bundle} holds no compiled policy: build it with `pdp policy build --wasm`.")
+        raise Fault(f"{bundle} holds no compiled rules: build it again with `pdp policy build --wasm`.")
     program = Program(files[MODULE], files.get(DATA, b"{}"))
     if program.builtins:
         raise Fault(_foreign(sorted(program.builtins), files))
     return program
 
 
-def _files(bundle: Path) -> dict[str, bytes]:
-    try:
-        with tarfile.open(bundle) as archive:
-            members = [member for member in archive if member.isfile() and member.size <= MAX_FILE_BYTES]
-            opened = {member.name.lstrip("/"): archive.extractfile(member) for member in members}
-            return {name: file.read() for name, file in opened.items() if file is not None}
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise Fault(f"{bundle} cannot be read ({error}): build it anew with `pdp policy build --wasm`.") from None
-
-
-def _foreign(builtins: list[str], files: dict[str, bytes]) -> str:
+def _foreign(builtins: list[str], files: Mapping[str, bytes]) -> str:
     used = re.compile("|".join(rf"\b{re.escape(name)}\(" for name in builtins).encode())
     where = sorted(name for name, text in files.items() if name.endswith(".rego") and used.search(text))
     return (

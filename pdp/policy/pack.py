@@ -16,6 +16,7 @@ from typing import Any
 
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
+from .archive import MODULE, read_archive, write_archive
 from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
@@ -58,26 +59,35 @@ def default_pack_dir() -> Path:
     return Path(__file__).parent.parent / "rego"
 
 
-def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
+def build_pack(opa: Path, source: Path, org: Path | None, target: Path, *, wasm: bool = False) -> Pack:
     """Check the pack in `source` and the rules in `org` with the binary `opa`, and build the bundle in `target`.
 
+    With `wasm` the bundle also holds the rules compiled for the engine in process (engine/wasm.py).
     Takes about half a second and runs processes: call it off the event loop. Raises `PackRefused` with the file, the
     line and what to do instead, and `Fault` when OPA or the folders cannot be used.
     """
+    found, values = read_files(source, org)
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
+        build = _Build(Compiler(opa), Path(folder), source / "capabilities.json", wasm=wasm)
+        return build.pack(found, values, target)
+
+
+def read_files(source: Path, org: Path | None) -> tuple[Found, Values]:
+    """Read what a pack and an org folder hold, as far as that needs no OPA. Raises `PackRefused`."""
     found = collect(source, org)
     values = read_values(found.configs, _json(source, "schemas/config.json"), found.sources)
     _must_match_this_pdp(source)
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found, values, target)
+    return found, values
 
 
 class _Build:
-    def __init__(self, compiler: Compiler, folder: Path, capabilities: Path) -> None:
+    def __init__(self, compiler: Compiler, folder: Path, capabilities: Path, *, wasm: bool) -> None:
         self._compiler = compiler
         self._folder = folder
         self._rules = folder / "bundle"
         self._capabilities = capabilities.absolute()
+        self._wasm = wasm
 
     def pack(self, found: Found, values: Values, target: Path) -> Pack:
         sources, tables = found.sources, read_tables(found.cases)
@@ -137,9 +147,16 @@ class _Build:
     def _bundle(self, revision: str, target: Path) -> Path:
         built = self._folder / "bundle.tar.gz"
         self._compiler.build(self._rules, self._capabilities, revision, built)
+        if self._wasm:
+            self._add_module(built)
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)
         return bundle
+
+    def _add_module(self, built: Path) -> None:
+        """Put the compiled rules beside the rules. `.manifest` does not name them, so that OPA itself ignores them."""
+        module = self._compiler.compile(self._rules, self._capabilities, self._folder / "compiled.tar.gz")
+        built.write_bytes(write_archive({**read_archive(built), MODULE: module}))
 
 
 LAW = """# METADATA

@@ -110,7 +110,7 @@ def website() -> Iterator[Website]:
 async def running(
     request: pytest.FixtureRequest, opa_binary: Path, echo_bundle: Path, tmp_path: Path
 ) -> AsyncIterator[Running]:
-    """Return an engine on each way of reaching OPA: loopback TCP, a unix socket, a child of our own; and without OPA."""
+    """Return an engine on each way of reaching OPA: loopback TCP, a unix socket, our own child; and without OPA."""
     async with AsyncExitStack() as parts:
         if request.param == "wasm":
             compiled = request.getfixturevalue("echo_compiled")
