@@ -51,7 +51,7 @@ def must_belong_together(wheel: Path) -> None:
             opened.extractall(folder)
         inside = Path(folder, "pdp")
         if ready_made(inside / "rego", None, inside / "compiled" / READY.name) is None:
-            raise Fault(f"The rules in {wheel.name} are not those that were compiled: remove build/ and run this again.")
+            raise Fault(f"The rules in {wheel.name} are not the compiled ones: remove build/ and run this again.")
 
 
 def main() -> None:
