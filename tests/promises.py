@@ -27,6 +27,10 @@ PROMISES = {
         "Anything but one whole 200 with a result, from an OPA on this machine, is a refusal.",
         "architecture, section 4",
     ),
+    "engine.agree": Promise(
+        "OPA and the policy it compiled give the same answers.",
+        "issue 5, shows when done",
+    ),
     "engine.deadline": Promise(
         "No call to OPA outlasts its deadline, and a late one stops costing OPA.",
         "architecture, section 4",
