@@ -31,6 +31,10 @@ PROMISES = {
         "OPA and the policy it compiled give the same answers.",
         "issue 5, shows when done",
     ),
+    "engine.loads": Promise(
+        "A compiled policy that is damaged, foreign, or needs what we do not have is not loaded.",
+        "issue 5, build 5",
+    ),
     "engine.deadline": Promise(
         "No call to OPA outlasts its deadline, and a late one stops costing OPA.",
         "architecture, section 4",

@@ -19,6 +19,7 @@ from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
 from pdp.engine.wasm import WasmEngine
 from pdp.errors import Refused
+from tests.policy.engine import compile_rules
 
 from .stores import postgres_url, url  # noqa: F401  # fixtures of the store suites
 from .website import Website, serving
@@ -42,9 +43,12 @@ slow if {
 	i == never
 }
 
+# a hundred million pairs: more memory than a policy may have
+hungry := count({[i, j] | some i in numbers.range(1, 10000); some j in numbers.range(1, 10000)}) if input.never
+
 large := [concat(" ", ["one of many answers for", input.id]) | some i in numbers.range(1, 100000)]
 """
-ENTRYPOINTS = ["verdict", "conflict", "slow", "large"]
+ENTRYPOINTS = ["verdict", "conflict", "slow", "hungry", "large"]
 
 
 def pytest_asyncio_loop_factories(
@@ -92,11 +96,8 @@ def echo_bundle(opa_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def echo_compiled(opa_binary: Path, echo_bundle: Path) -> Path:
     """Build the same policy as a wasm module."""
-    bundle = echo_bundle.with_name("compiled.tar.gz")
-    entrypoints = [flag for name in ENTRYPOINTS for flag in ("-e", f"pdp/decision/{name}")]
-    sources = echo_bundle.parent / "policy"
-    subprocess.run([opa_binary, "build", "-t", "wasm", *entrypoints, "-b", sources, "-o", bundle], check=True)
-    return bundle
+    entrypoints = [f"pdp/decision/{name}" for name in ENTRYPOINTS]
+    return compile_rules(opa_binary, echo_bundle.parent / "policy", entrypoints, echo_bundle.with_name("wasm.tar.gz"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pdp.engine.abi import Aborted, Instance, Program
+from pdp.policy.archive import MODULE, read_archive, write_archive
 
 READY_WITHIN = 20.0  # seconds, on a loaded machine
 
@@ -72,10 +73,17 @@ class InProcess(Asked):
 
 
 def compile_rules(opa: Path, rules: Path, entrypoints: list[str], bundle: Path) -> Path:
-    """Compile a bundle or a folder of rules, without our capabilities, for any entrypoints."""
+    """Write a bundle of a folder of rules as `pdp` does, but with any entrypoints, and any built-ins."""
     flags = [flag for entrypoint in entrypoints for flag in ("--entrypoint", entrypoint)]
-    subprocess.run([opa, "build", "-t", "wasm", *flags, "-b", rules, "-o", bundle], check=True, timeout=READY_WITHIN)
+    plain, module = (_built(opa, rules, more, bundle) for more in ([], ["--target", "wasm", *flags]))
+    bundle.write_bytes(write_archive({**plain, MODULE: module[MODULE]}))
     return bundle
+
+
+def _built(opa: Path, rules: Path, more: list[str], bundle: Path) -> dict[str, bytes]:
+    command = [str(opa), "build", *more, "--output", str(bundle), "--bundle", "."]
+    subprocess.run(command, cwd=rules, check=True, timeout=READY_WITHIN)
+    return read_archive(bundle)
 
 
 @contextmanager
