@@ -1,9 +1,8 @@
 """The composition root: Settings -> World -> ASGI application. What is opened here is closed here, in reverse."""
 
-import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 
-from .api import audit, decisions, health, identity, signals
+from .api import audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
@@ -32,9 +31,13 @@ from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
-from .policy.live import Active, Policy
-from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .policy.live import Policy, StartEngine
+from .policy.newest import admit
+from .policy.notice import Notices
+from .policy.origin import Origin, load
+from .policy.pack import Pack, probe
 from .policy.ready import ready_made
+from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
@@ -42,12 +45,6 @@ from .store.sql import Store, open_store
 from .times import Clock, system_clock
 
 logger = logging.getLogger(__name__)
-
-StartEngine = Callable[[Pack], Awaitable[Engine]]
-"""Starts an engine on a pack; returns it once its policy passed the probe, and leaves nothing behind when it did not.
-
-Raises `Fault` (or `PackRefused`) saying what to do.
-"""
 
 NOT_READY_MADE = (
     "Only the default pack comes compiled, without rules of your own and unchanged; this one is checked and compiled "
@@ -64,6 +61,7 @@ class Service:
     app: App
     peps: Peps
     projection: Projection
+    renewal: Renewal
 
     async def projected(self) -> None:
         """Return when every decision taken so far can be looked up."""
@@ -80,7 +78,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         _private_directories(settings.data_dir)
         store = await open_store(settings.store_url)
         stack.push_async_callback(store.dispose)
-        world, readiness = await _open_world(settings, store, clock, stack)
+        office, metrics = _open_office(settings, store, clock, stack), Metrics()
+        renewal = await _open_policy(settings, office, metrics, stack)
+        world, readiness = await _open_world(settings, office, renewal.policy, stack)
         peps = Peps(store, clock)
         await peps.start()
         stack.push_async_callback(peps.close)
@@ -88,29 +88,36 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await projection.start()
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
-        yield Service(world, _application(settings, world, readiness, peps, store), peps, projection)
+        desk = _desk(settings, world, store, peps, metrics)
+        yield Service(world, _application(desk, readiness, renewal, metrics), peps, projection, renewal)
 
 
-async def _open_world(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> tuple[World, Readiness]:
+def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
     log = Log(settings.data_dir / "log" / WORKER, clock)
     stack.push_async_callback(log.close)
+    return Office(store, log, clock)
+
+
+async def _open_world(
+    settings: Settings, office: Office, live: Policy, stack: AsyncExitStack
+) -> tuple[World, Readiness]:
+    store, clock = office.store, office.now
     key = new_probe_key(settings.data_dir / "run")
-    await seed_probe(Office(store, log, clock))
+    await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
     issuers = [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
     tokens = TokenVerifier([*issuers, key.issuer()], clock)
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
-    policy = await _open_policy(settings, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
         tokens=tokens,
         people=people,
         tools=tools,
-        policy=policy,
-        log=log,
+        policy=live,
+        log=office.log,
         habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
@@ -119,15 +126,25 @@ async def _open_world(settings: Settings, store: Store, clock: Clock, stack: Asy
     return world, Readiness(world, key)
 
 
-def load_pack(settings: Settings) -> Pack:
-    """Check and build the policy pack the settings name. Raises `Fault` with the rule, the line and what to do.
+def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
+    """Check and build the policy the settings name. Raises `Fault` with the rule, the line and what to do.
 
     With PDP_ENGINE=wasm the default pack is ready made, and nothing else is: that needs an OPA to check and compile it.
     """
-    source, wasm = settings.policy_dir or default_pack_dir(), settings.engine == "wasm"
-    if wasm and (ready := ready_made(source, settings.org_dir)):
+    origin, wasm = origin_of(settings), settings.engine == "wasm"
+    if wasm and (ready := ready_made(origin)):
         return ready
-    return build_pack(_opa(settings), source, settings.org_dir, settings.data_dir / "policy", wasm=wasm)
+    return load(origin, _opa(settings), settings.data_dir / "policy", clock(), wasm=wasm)
+
+
+def origin_of(settings: Settings) -> Origin:
+    """Return where the policy comes from."""
+    return Origin(
+        policy_dir=settings.policy_dir,
+        org_dir=settings.org_dir,
+        bundle=settings.policy_bundle,
+        keys=settings.policy_keys,
+    )
 
 
 def _opa(settings: Settings) -> Path:
@@ -139,11 +156,17 @@ def _opa(settings: Settings) -> Path:
         raise
 
 
-async def _open_policy(settings: Settings, stack: AsyncExitStack) -> Policy:
-    pack = await asyncio.to_thread(load_pack, settings)
-    engine = await _starter(settings)(pack)
-    stack.push_async_callback(engine.close)
-    return Policy(Active(pack, engine))
+async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
+    plan = Plan(
+        places=origin_of(settings).places,
+        build=partial(load_pack, settings, office.now),
+        start=_starter(settings),
+        admit=partial(admit, office.store),
+    )
+    renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else settings.engine, metrics.policy))
+    stack.push_async_callback(renewal.close)
+    await renewal.start()
+    return renewal
 
 
 def _starter(settings: Settings) -> StartEngine:
@@ -199,9 +222,8 @@ async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
     return sidecar
 
 
-def _application(settings: Settings, world: World, readiness: Readiness, peps: Peps, store: Store) -> App:
-    metrics = Metrics()
-    desk = decisions.Desk(
+def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: Metrics) -> decisions.Desk:
+    return decisions.Desk(
         world=world,
         peps=peps,
         rate=Rate(settings.rate_per_second, world.now),
@@ -210,6 +232,9 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
         max_depth=settings.max_depth,
         count=metrics.count,
     )
+
+
+def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, metrics: Metrics) -> App:
     routes = FastAPI(
         title="mcp-pdp",
         summary="May identity X call tool Y with arguments Z?",
@@ -221,10 +246,13 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
     routes.include_router(audit.router(desk))
     routes.include_router(identity.router(desk))
     routes.include_router(signals.router(desk))
-    routes.include_router(health.router(world, readiness, metrics))
+    routes.include_router(policy.router(desk, renewal))
+    routes.include_router(health.router(desk.world, readiness, metrics))
     handle_problems(routes)
-    describe(routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, audit.Decided], decisions.SCHEMAS)
-    rest = with_request_ids(routes, world.now)
+    describe(
+        routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, *policy.KINDS, audit.Decided], decisions.SCHEMAS
+    )
+    rest = with_request_ids(routes, desk.world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         """Send decisions past the router, and everything else through it."""

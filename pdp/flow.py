@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from .answer import Answer, Receipt, Revisions
@@ -19,7 +20,7 @@ from .audit.log import Log
 from .audit.mask import Masker
 from .decide import PolicyInput, Verdict, decide, refused
 from .enrich import Facts, enrich
-from .errors import Refused, Unrecorded
+from .errors import OtherPolicy, Refused, Unrecorded
 from .identify import PLAIN, Asker, Caller, identify
 from .identity.habits import Habits
 from .identity.people import People
@@ -35,6 +36,7 @@ from .vet import Tool, vet
 AT_ONCE = 16  # calls of a batch that are judged side by side, each within its own deadline: more would only wait
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class World:
 class Case:
     """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest.
 
-    `policy`: the one pack and engine it is judged by, from beginning to end.
+    `policy`: the one pack and engine all of it is judged by.
     """
 
     id: str
@@ -125,13 +127,33 @@ async def judge(case: Case, world: World) -> Verdict:
     try:
         async with defended(case.id, case.deadline):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
-            case.caller = await identify(case.query, world, case.asker)
-            case.facts = await enrich(case.caller, case.query, case.policy.pack.weights, world)
-            case.registry = world.tools.revision
-            case.tool = await vet(case.query, world)
-            return await decide(case, world)
+            case.caller = caller = await identify(case.query, world, case.asker)
+            return await by_one_policy(case, caller, world, _weigh)
     except Refused as refusal:
         return refused(refusal)
+
+
+async def _weigh(case: Case, caller: Caller, world: World) -> Verdict:
+    case.facts = await enrich(caller, case.query, case.policy.pack.weights, world)
+    case.registry = world.tools.revision
+    case.tool = await vet(case.query, world)
+    return await decide(case, world)
+
+
+async def by_one_policy(
+    case: Case, caller: Caller, world: World, weigh: Callable[[Case, Caller, World], Awaitable[T]]
+) -> T:
+    """Weigh an identified case by the policy it holds; if the engine has just taken up the next one, anew by that.
+
+    So whatever went into the answer is of the revision it names. Raises `OtherPolicy` for any other revision.
+    """
+    try:
+        return await weigh(case, caller, world)
+    except OtherPolicy as other:
+        if world.policy.taken_up(other.revision) is None:
+            raise
+    with world.policy.held() as case.policy:
+        return await weigh(case, caller, world)
 
 
 async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
@@ -178,10 +200,11 @@ async def defended(case: str, deadline: float | None = None) -> AsyncIterator[No
 
 
 def one_snapshot(cases: Sequence[Case]) -> bool:
-    """Say whether these cases were judged on one revision of people and one of tools, as far as they got."""
+    """Say whether these cases were judged by one policy and one revision of people and of tools, as far as they got."""
     people = {case.identity for case in cases if case.identity is not None}
     tools = {case.registry for case in cases if case.registry is not None}
-    return len(people) <= 1 and len(tools) <= 1
+    policies = {case.policy.pack.revision for case in cases}
+    return len(people) <= 1 and len(tools) <= 1 and len(policies) <= 1
 
 
 def open_case(query: Query, pep: str, request_id: str, world: World, policy: Active, *, asker: Asker) -> Case:

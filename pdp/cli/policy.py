@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,9 +10,21 @@ import click
 
 from ..engine.binary import OPA, find, places
 from ..engine.local import LocalOpa
+from ..errors import Fault
+from ..net import JsonClient, Reply
+from ..policy.archive import read_archive, write_archive
+from ..policy.bundle import read_content
+from ..policy.keys import SigningKey, read_keys, read_signing_key
 from ..policy.pack import Pack, build_pack, default_pack_dir, probe
+from ..policy.problem import Problem
 from ..policy.schema import input_schema_text
+from ..policy.sign import sign, verify
 from ..settings import Settings, load
+from ..times import system_clock
+
+ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
+MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
+OK = 200
 
 
 @click.group()
@@ -36,20 +47,76 @@ def check(as_json: bool) -> None:
 
 @policy.command()
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="policy.tar.gz", show_default=True)
+@click.option(
+    "--sign",
+    "key_file",
+    metavar="KEY.pem",
+    type=click.Path(path_type=Path),
+    help="Sign it with this private key, for a PDP or an OPA that knows the public one.",
+)
+@click.option("--key-id", help="The name of that key where it is checked; default: KEY.")
 @click.option("--json", "as_json", is_flag=True)
-def build(output: Path, as_json: bool) -> None:
-    """Check the pack and your org folder, and write the bundle for an OPA that runs beside the PDP."""
+def build(output: Path, key_file: Path | None, key_id: str | None, as_json: bool) -> None:
+    """Check the pack and your org folder, and write the bundle to serve (PDP_POLICY_BUNDLE), or for a sidecar."""
+    key = read_signing_key(key_file, key_id) if key_file else None
+    settings = load()
     with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
-        pack = _built(load(), Path(folder))
-        shutil.copyfile(pack.bundle, output)
-    record = {"revision": pack.revision, "bundle": str(output)}
-    click.echo(json.dumps(record) if as_json else f"{output}  {pack.revision}")
+        pack = _built(settings, Path(folder))
+        asyncio.run(_probe(settings, pack, Path(folder)))
+        output.write_bytes(_sealed(pack.bundle, key))
+    record = {"revision": pack.revision, "bundle": str(output)} | ({"key_id": key.id} if key else {})
+    click.echo(json.dumps(record) if as_json else "  ".join([str(output), pack.revision, *([key.id] if key else [])]))
+
+
+@policy.command("verify")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+def verify_(bundle: Path, as_json: bool) -> None:
+    """Check who signed BUNDLE (PDP_POLICY_KEYS) and that it is whole; its rules are checked where it is served."""
+    keys = load().policy_keys
+    if keys is None:
+        raise Fault("PDP_POLICY_KEYS is not set: name the public keys that may sign a policy.")
+    files = read_archive(bundle)
+    signed = verify(files, bundle, read_keys(keys), system_clock())
+    record = {"revision": read_content(files, bundle).revision, "key_id": signed.key_id, "issued_at": signed.issued_at}
+    click.echo(json.dumps(record) if as_json else "  ".join(record.values()))
+
+
+@policy.command()
+@click.option("--url", help="Where the PDP is; default: PDP_HOST and PDP_PORT.")
+@click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False, exists=True), required=True)
+@click.option("--json", "as_json", is_flag=True)
+def activate(url: str | None, key_file: Path, as_json: bool) -> None:
+    """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
+    settings = load()
+    reply = asyncio.run(_ordered(url or f"http://{settings.host}:{settings.port}", key_file.read_text("utf-8").strip()))
+    said = json.loads(reply.body)
+    if reply.status != OK:
+        problems = [f"\n  {Problem(**found)}" for found in said.get("problems", [])]
+        raise Fault(f"{said['title']}{''.join(problems)}")
+    change = {name: codes for name, codes in said["change"].items() if codes}
+    lines = [said["revision"], *(f"{name:8} {', '.join(codes)}" for name, codes in change.items())]
+    click.echo(json.dumps(said) if as_json else "\n".join([*lines, *([] if change else ["nothing changed"])]))
+
+
+async def _ordered(url: str, key: str) -> Reply:
+    client = JsonClient(url, {"Authorization": f"Bearer {key}"}, MAX_REPLY)
+    try:
+        return await client.post("/v1/policy/activate", b"", ACTIVATES_WITHIN_S)
+    finally:
+        await client.close()
 
 
 @policy.command()
 def schema() -> None:
     """Print the JSON schema of the policy input, which a pack carries as schemas/input.json."""
     click.echo(input_schema_text(), nl=False)
+
+
+def _sealed(bundle: Path, key: SigningKey | None) -> bytes:
+    if key is None:
+        return bundle.read_bytes()
+    return write_archive(sign(read_archive(bundle), key, system_clock()))
 
 
 def _built(settings: Settings, folder: Path) -> Pack:

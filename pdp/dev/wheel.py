@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..engine.binary import OPA, find, places
 from ..errors import Fault
+from ..policy.origin import Origin
 from ..policy.pack import Pack, build_pack, default_pack_dir
 from ..policy.ready import READY, ready_made
 
@@ -50,7 +51,7 @@ def must_belong_together(wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as opened:
             opened.extractall(folder)
         inside = Path(folder, "pdp")
-        if ready_made(inside / "rego", None, inside / "compiled" / READY.name) is None:
+        if ready_made(Origin(policy_dir=inside / "rego"), inside / "compiled" / READY.name) is None:
             raise Fault(f"The rules in {wheel.name} are not the compiled ones: remove build/ and run this again.")
 
 

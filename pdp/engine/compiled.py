@@ -18,7 +18,7 @@ def load(bundle: Path) -> Program:
     """
     files = read_archive(bundle)
     if MODULE not in files:
-        raise Fault(f"{bundle} holds no compiled rules: build it again with `pdp policy build --wasm`.")
+        raise Fault(f"{bundle} holds no compiled rules: it was built for OPA. Remove it and start again.")
     program = Program(files[MODULE], files.get(DATA, b"{}"))
     if program.builtins:
         raise Fault(_foreign(sorted(program.builtins), files))
