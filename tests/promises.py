@@ -175,6 +175,10 @@ PROMISES = {
         "A decision that is late is a recorded deny.",
         "architecture, section 4",
     ),
+    "serve.wasm": Promise(
+        "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
+        "issue 5, build 5",
+    ),
     "serve.process": Promise(
         "The service starts with a sentence or ends with one, and takes its OPA with it.",
         "issue 3, build 2",
@@ -518,6 +522,10 @@ PROMISES = {
     "dev.issuer": Promise(
         "The sample issuer's keys and tokens are real.",
         "issue 3, build 9",
+    ),
+    "policy.ready": Promise(
+        "The pack that comes compiled is used for the files it was made from, and for no others.",
+        "issue 5, build 5",
     ),
     "policy.cases": Promise(
         "Every row of the decision tables is decided as it says, by a real OPA.",

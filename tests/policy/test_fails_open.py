@@ -114,9 +114,10 @@ def test_a_guard_misspelt_in_the_manifest_denies_and_is_named(
     ids=["two values of a rule", "two values of a function"],
 )
 async def test_rules_that_contradict_each_other_deny_the_call(
-    body: str, build: Build, opa: Path, call: dict[str, Any], tmp_path: Path
+    body: str, source: Path, opa: Path, call: dict[str, Any], tmp_path: Path
 ) -> None:
-    built = build(org(tmp_path, "guards", body))
+    built = build_pack(opa, source, org(tmp_path, "guards", body), tmp_path / "built", wasm=True)
+    assert InProcess(load(built.bundle)).verdict(call) == Asked.ERROR
     with running(opa, tmp_path, "--bundle", str(built.bundle)) as asked:
         assert asked.verdict(call) == asked.ERROR
         client = OpaClient(f"unix://{asked.socket}", built.revision)
