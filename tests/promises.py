@@ -99,6 +99,10 @@ PROMISES = {
         "A signal counts at once, once, until it expires, on record, and only from a key that may send one.",
         "issue 4, build 6",
     ),
+    "house.wheel_alone": Promise(
+        "With PDP_ENGINE=wasm the wheel serves decisions where there is no OPA at all.",
+        "issue 5, build 5",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",

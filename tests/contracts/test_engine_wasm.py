@@ -20,6 +20,7 @@ from tests.policy.engine import compile_rules
 from .conftest import REVISION
 from .engines import SLACK, ask, now, refusal
 
+pytestmark = pytest.mark.promise("engine.contract")
 SLOW, HUNGRY, CONFLICT = (f"pdp/decision/{name}" for name in ("slow", "hungry", "conflict"))
 ENDLESS = b'{"never": 0.5}'
 
