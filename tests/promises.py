@@ -591,6 +591,30 @@ PROMISES = {
         "Regal finds what a rule's author should know, with our rules and nobody silencing them.",
         "architecture, section 3",
     ),
+    "live.switch": Promise(
+        "Policy is replaced under load without a failed request, and every answer is of the one policy it names.",
+        "issue 5, shows when done",
+    ),
+    "live.refused": Promise(
+        "A bad policy never replaces a good one, and says why in log, metric, API and record.",
+        "issue 5, build 4",
+    ),
+    "live.recorded": Promise(
+        "No policy comes into force that is not on record, with what changed and who or what made it change.",
+        "issue 5, build 4",
+    ),
+    "live.watched": Promise(
+        "Every way of changing the policy files is noticed, once they are at rest; the last change wins.",
+        "issue 5, build 4",
+    ),
+    "live.api": Promise(
+        "A key with the scope `policy` sees the policy, renews it, and fetches the bundle as OPA does; no other does.",
+        "contracts, section 1",
+    ),
+    "live.sidecar": Promise(
+        "A sidecar is believed under the policy in force and the one it was offered, and under no other.",
+        "issue 5, build 4",
+    ),
     "policy.visible": Promise(
         "What a caller may see follows from floors and the rules about callers alone.",
         "contracts, section 1",
