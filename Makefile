@@ -3,7 +3,7 @@ PY  := .venv/bin/python
 BIN := .venv/bin
 PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel
+.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -73,3 +73,6 @@ agree: setup ## both engines on 20,000 generated inputs; the count of difference
 
 wheel: setup ## build the wheel with the compiled default pack in it, which needs no OPA with PDP_ENGINE=wasm
 	$(PY) -m pdp.dev.wheel
+
+mutants: setup ## change every rule in many small ways; the pack's own tests must notice 95 % of them
+	$(PY) -m tests.mutants

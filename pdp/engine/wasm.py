@@ -7,6 +7,7 @@ at most. What takes longer, or is large, runs in one of a few threads until its 
 import asyncio
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,7 @@ MAX_WAITING = 1024  # calls that wait for a thread; see engine/opa.py
 TICK = 0.005  # seconds between two interruptions on the loop's thread
 BRIEFLY = 2  # ticks an evaluation may hold the loop's thread: 5 to 10 ms, a hundred times the usual
 BRIEF_BYTES = 16 * 1024  # of input; a larger one takes long by itself: a list of 200 tools has 350,000 and takes 5 ms
+TURN = 0.005  # seconds without a pause after which others on the loop have their turn
 PATIENCE = 1.0  # seconds in which nothing runs on the loop's thread after something had to be stopped there
 
 
@@ -48,6 +50,7 @@ class WasmEngine:
         self._loop = asyncio.get_running_loop()
         self._at_hand = Instance(program)  # used by the loop's thread alone
         self._not_before = 0.0  # when the loop's thread may evaluate again
+        self._paused = time.monotonic()
         self._deadlines = Deadlines()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="policy")
         self._free: asyncio.Queue[Instance] = asyncio.Queue()  # one for each thread
@@ -70,6 +73,7 @@ class WasmEngine:
 
     async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
         """Evaluate `data.<entrypoint>` on `document`; see `Engine.evaluate` for the refusals."""
+        await self._pause()
         if self._closed.is_set():
             raise Refused("engine.unavailable", "the PDP has let go of this policy")
         number = self._program.entrypoints.get(entrypoint)
@@ -95,6 +99,12 @@ class WasmEngine:
         if running:
             await asyncio.wait(running)
         self._threads.shutdown(wait=False)
+
+    async def _pause(self) -> None:
+        """Let others on the loop have their turn; whoever asks on and on waits for nothing by itself."""
+        if time.monotonic() - self._paused > TURN:
+            await asyncio.sleep(0)
+            self._paused = time.monotonic()
 
     def _briefly(self, number: int, document: bytes) -> bytes:
         """Evaluate here and now. Raises `Interrupted` when that takes too long."""

@@ -43,7 +43,7 @@ class Rule:
 def read_rules(sources: list[Source], inspected: dict[str, Any]) -> dict[str, Rule]:
     """Return every rule of the four folders by its code. Raises `PackRefused` for missing or unreadable words."""
     annotations = inspected.get("annotations") or []
-    problems = list(_foreign_schemas(annotations, sources))
+    problems = list(_beyond_the_rule(annotations, sources))
     rules = {}
     for source in sources:
         if source.folder in FOLDERS:
@@ -107,11 +107,20 @@ def _examples(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(listed) if all(isinstance(item, dict) for item in listed) else ()
 
 
-def _foreign_schemas(annotations: list[dict[str, Any]], sources: list[Source]) -> Iterator[Problem]:
-    """A rule that brings a schema of its own would switch off the check against ours."""
+def _beyond_the_rule(annotations: list[dict[str, Any]], sources: list[Source]) -> Iterator[Problem]:
+    """A rule that brings a schema of its own would switch off the check against ours, and nobody asks it but us."""
     files = {source.path: source for source in sources}
     for entry in annotations:
         source = files.get(str(entry["location"]["file"]).removeprefix("./"))
-        if source is not None and source.folder in FOLDERS and entry["annotations"].get("schemas"):
+        if source is None or source.folder not in FOLDERS:
+            continue
+        said, line = entry["annotations"], entry["location"]["row"]
+        if said.get("schemas"):
             instead = "Remove it: rules are checked against the schemas of the PDP."
-            yield Problem(source.file, entry["location"]["row"], "METADATA brings a schema of its own.", instead)
+            yield Problem(source.file, line, "METADATA brings a schema of its own.", instead)
+        if said.get("entrypoint"):
+            yield Problem(
+                source.file, line, "METADATA makes an entrypoint.", "Remove it: decision.rego asks the rules."
+            )
+        if said.get("scope") == "subpackages":
+            yield Problem(source.file, line, "METADATA is about packages below this one.", "Set `scope: package`.")

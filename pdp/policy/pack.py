@@ -22,6 +22,7 @@ from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
 from .law import Rule, read_rules
+from .losses import reads
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
@@ -109,6 +110,7 @@ class _Build:
         self._write_rules(sources)
         self._write_laws(values)
         modules, inspected = self._ask(sources)
+        _must_ask_nothing(sources)
         rules = read_rules(sources, inspected)
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
@@ -205,11 +207,25 @@ def read_tables(cases: list[Text]) -> dict[str, Table]:
 
 
 def _must_match_this_pdp(source: Path) -> None:
-    """A pack written for another version of the input would be checked against fields that are not sent."""
+    """A pack written for another version of the input would be checked against fields that are not sent.
+
+    Nor may it allow itself more of Rego than the pack that comes with this package: no clock, network or randomness.
+    """
     if _json(source, "schemas/input.json") != input_schema():
         what = "The schema is not that of the input this PDP sends."
         instead = "Write it anew with `pdp policy schema`, and check the rules against it."
         raise PackRefused([Problem("schemas/input.json", 0, what, instead)])
+    if _json(source, CAPABILITIES) != _json(default_pack_dir(), CAPABILITIES):
+        what = "It is not the list of built-ins that this PDP allows."
+        raise PackRefused([Problem(CAPABILITIES, 0, what, "Restore it from the package: every pack uses the same.")])
+
+
+def _must_ask_nothing(sources: list[Source]) -> None:
+    """Words get what they look at from the rules, whose text alone says which facts they read."""
+    reading = [source for source in sources if source.folder == "lib" and reads(source.text)]
+    if reading:
+        what, instead = "A word of lib reads `input`.", "Let the rule pass it the fact."
+        raise PackRefused([Problem(source.file, 0, what, instead) for source in reading])
 
 
 def config_schema(source: Path) -> dict[str, Any]:

@@ -16,8 +16,12 @@ TEST = "_test.rego"
 BESIDE = {"README.md", "config.yaml", "cases"}  # in a pack or an org folder, beside its rules
 BESIDE_PACK = BESIDE | {"schemas", "capabilities.json", "org"}
 MAX_FILE_BYTES = 256 * 1024  # a rule is a page; this is a file somebody dropped in by mistake
+MAX_DEPTH = 50  # brackets inside brackets; the deepest of the pack are 6
+BRACKETS = re.compile(r"[(\[{}\])]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-IGNORE = re.compile(r"#\s*regal\s+ignore")
+IGNORE = re.compile(r"#.*regal\W+ignore", re.IGNORECASE)  # wider than Regal reads it today
+MARK = "\ufeff"
+LOCK = ".#"  # how an editor's lock on a file begins: a link that leads nowhere
 
 
 class Source(NamedTuple):
@@ -77,7 +81,7 @@ def collect(pack: Path, org: Path | None) -> Found:
 
 def misplaced(sources: list[Source]) -> Iterator[Problem]:
     """Find what is wrong with the set of files, before anything reads what they say."""
-    for wrong in (_misnamed, _unlinted, _twice, _lacking):
+    for wrong in (_misnamed, _unlinted, _nested, _twice, _lacking):
         yield from wrong(sources)
 
 
@@ -105,7 +109,7 @@ class _Reader:
         for entry in _visible(root):
             if entry.name in folders and entry.is_dir():
                 found += self._folder(entry, prefix)
-            elif entry.name not in beside:
+            elif entry.name not in beside or entry.is_dir() is bool(entry.suffix):
                 instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
                 self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
         return found
@@ -131,20 +135,33 @@ class _Reader:
             complaint = _out_of_place(file)
             if complaint is not None:
                 self.problems.append(Problem(prefix + path, 0, *complaint))
-            elif not file.name.endswith(TEST):
-                found.append(Source(path, prefix + path, self._text(file, prefix + path), own=bool(prefix)))
+                continue
+            text = self._text(file, prefix + path)
+            source = Source(path, prefix + path, text, own=bool(prefix))
+            if file.name.endswith(TEST):
+                self.problems += _unlinted([source])
+            else:
+                found.append(source)
         return found
 
     def _text(self, file: Path, name: str) -> str:
         try:
-            return file.read_text("utf-8")
+            text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             self.problems.append(Problem(name, 0, f"The file cannot be read ({error}).", "Make it readable UTF-8."))
             return ""
+        if text.startswith(MARK):
+            self.problems.append(Problem(name, 1, "The file begins with a byte order mark.", "Save it as plain UTF-8."))
+        return text.removeprefix(MARK)
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    """Return what stands in a folder. What an editor or a mount hides is passed over, but a hidden rule is not."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") or (entry.suffix == ".rego" and not entry.name.startswith(LOCK))
+    )
 
 
 def _out_of_place(file: Path) -> tuple[str, str] | None:
@@ -175,6 +192,17 @@ def _unlinted(sources: list[Source]) -> Iterator[Problem]:
             if IGNORE.search(line):
                 instead = "Write the rule so that the linter is content with it."
                 yield Problem(source.file, number, "A pack does not tell its linter to look away.", instead)
+
+
+def _nested(sources: list[Source]) -> Iterator[Problem]:
+    """Find files nested more deeply than a reader can follow; our own reading of OPA's parse would run out of stack."""
+    for source in sources:
+        deepest = depth = 0
+        for bracket in BRACKETS.findall(source.text):
+            depth = max(0, depth + (1 if bracket in "([{" else -1))
+            deepest = max(deepest, depth)
+        if deepest > MAX_DEPTH:
+            yield Problem(source.file, 0, f"Brackets are nested {deepest} deep.", "Take it apart into named parts.")
 
 
 def _says_something(line: str) -> bool:

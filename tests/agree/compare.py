@@ -11,8 +11,9 @@ from typing import Any
 
 from pdp.engine import VERDICT, VISIBLE, Engine
 from pdp.errors import Refused
+from pdp.policy.losses import Document
 
-from .inputs import Document, generated
+from .inputs import generated
 
 AT_ONCE = 8  # inputs on their way
 WITHIN_S = 20.0  # for one answer, on a loaded machine

@@ -7,10 +7,10 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from tests.policy.test_mutations import INPUTS, INSTEAD, paths, spoil
+from pdp.policy.losses import INSTEAD, REMOVED, Document, Path
+from tests.policy.test_mutations import INPUTS
 
-Document = dict[str, Any]
-Path = tuple[Any, ...]
+LOSSES = list(INSTEAD.values())
 DEEPEST = 100  # levels: the PDP takes 32 unless told otherwise, and at most 128
 
 ODD: list[Any] = [
@@ -29,7 +29,7 @@ def generated(random: Random) -> Iterator[tuple[str, Document]]:
     while True:
         document = recombined(random, pool)
         yield "valid", document
-        yield "mutated", changed(random, document, lambda _: random.choice(INSTEAD))
+        yield "mutated", changed(random, document, lambda _: random.choice(LOSSES))
         odd = odd_keys(random, document)
         yield "confused", changed(random, odd, partial(confused, random, odd))
 
@@ -89,6 +89,28 @@ def deep(random: Random) -> Any:
     for _ in range(random.randint(1, DEEPEST)):
         value = [value] if random.random() < 0.5 else {"x": value}
     return value
+
+
+def paths(value: Any, here: Path = ()) -> Iterator[Path]:
+    """Return the path of every member and item below `value`."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in items:
+        yield (*here, key)
+        yield from paths(below, (*here, key))
+
+
+def spoil(document: Any, path: Path, instead: Any) -> Any:
+    """Return a copy without what stands at `path`, or with something else there; unchanged when nothing is there."""
+    spoilt = deepcopy(document)
+    place = at(spoilt, path[:-1])
+    try:
+        if instead is REMOVED:
+            del place[path[-1]]
+        else:
+            place[path[-1]] = deepcopy(instead)
+    except (KeyError, IndexError, TypeError):
+        return spoilt
+    return spoilt
 
 
 def at(document: Any, path: Path) -> Any:

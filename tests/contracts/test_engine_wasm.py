@@ -72,6 +72,20 @@ async def test_a_slow_policy_does_not_hold_up_the_loop(engine: WasmEngine) -> No
     assert longest < SLACK, "12 ms are usual"
 
 
+async def test_whoever_asks_on_and_on_lets_others_have_their_turn(engine: WasmEngine) -> None:
+    turns, asking = 0, asyncio.create_task(ask_on(engine, 3000))
+    while not asking.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 10, "a turn every 5 ms: 40 are usual"
+
+
+async def ask_on(engine: WasmEngine, times: int) -> None:
+    """Ask so many times, one after the other."""
+    for _ in range(times):
+        await ask(engine)
+
+
 async def test_what_was_asked_before_takes_no_memory_later(echo_compiled: Path) -> None:
     instance = Instance(load(echo_compiled))
     instance.arm(1 << 32)
