@@ -12,6 +12,7 @@ import pytest
 from pdp.app import load_pack
 from pdp.engine.wasm import WasmEngine
 from pdp.errors import Fault, Refused
+from pdp.policy.known import SERVER
 from pdp.policy.notice import Cause
 from pdp.policy.pack import PackRefused, default_pack_dir
 from pdp.settings import Settings, load
@@ -67,7 +68,8 @@ async def test_a_changed_policy_replaces_the_compiled_one_while_calls_go_on(benc
 
     asking = [asyncio.create_task(ask_on()) for _ in range(CALLERS)]
     await seen.wait()
-    write(tmp_path / "org", {"guards/mine.rego": rule("guards", "mine", 'holds if input.tool.name == "another"')})
+    body = f'holds if input.tool.name == "another"\n\nholds if input.tool.server == "{SERVER}"'
+    write(tmp_path / "org", {"guards/mine.rego": rule("guards", "mine", body)})
     await bench.service.renewal.renew(Cause("api"))
     await asyncio.gather(*asking)
     said.append(((await bench.ask("get_order"))["revisions"]["policy"], "deny"))
