@@ -1,7 +1,7 @@
 """The policy in this very process: what OPA compiled to WebAssembly, evaluated through wasmtime. There is no OPA.
 
-An evaluation takes 0.1 ms, as much as handing it to a thread and back, so it runs on the loop's own thread, for `BRIEFLY`
-at most. What takes longer, or is large, runs in one of a few threads until its deadline and leaves the loop alone.
+An evaluation takes 0.1 ms, as much as handing it to a thread and back, so it runs on the loop's own thread, for
+`BRIEFLY` at most. What takes longer, or is large, runs in one of a few threads until its deadline, beside the loop.
 """
 
 import asyncio
