@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from pdp.app import load_pack
+from pdp.engine.binary import OPA, find, places
 from pdp.engine.wasm import WasmEngine
 from pdp.errors import Fault, Refused
 from pdp.policy.known import SERVER
 from pdp.policy.notice import Cause
-from pdp.policy.pack import PackRefused, default_pack_dir
+from pdp.policy.pack import PackRefused, build_pack, default_pack_dir
 from pdp.settings import Settings, load
 from tests.flow.test_serve import children
 from tests.policy.rules import rule, write
@@ -87,6 +88,19 @@ async def test_a_bad_policy_does_not_replace_the_compiled_one(bench: Bench, tmp_
         await bench.service.renewal.renew(Cause("api"))
     assert bench.service.world.policy.active is before
     assert (await bench.ask("get_order"))["decision"] == "allow"
+
+
+async def test_a_bundle_from_elsewhere_is_compiled_here_and_may_not_bring_its_module(tmp_path: Path) -> None:
+    opa = find(OPA, places(OPA, os.environ)).path
+    rules, module = (
+        build_pack(opa, default_pack_dir(), None, tmp_path / str(wasm), wasm=wasm) for wasm in (False, True)
+    )
+    async with running(tmp_path / "data", engine="wasm", policy_bundle=rules.bundle) as bench:
+        assert (await bench.ask("get_order"))["decision"] == "allow"
+        assert bench.service.world.policy.active.pack.revision == rules.revision
+    with pytest.raises(PackRefused, match=r"policy\.wasm in it cannot be checked"):
+        async with running(tmp_path / "more", engine="wasm", policy_bundle=module.bundle):
+            pass
 
 
 def test_an_opa_beside_it_is_refused() -> None:
