@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 THREADS = 2  # for what takes long: each may be busy for a whole deadline, and has a memory of its own
 MAX_WAITING = 1024  # calls that wait for a thread; see engine/opa.py
 TICK = 0.005  # seconds between two interruptions on the loop's thread
-BRIEFLY = 2  # ticks an evaluation may hold the loop's thread: 5 to 10 ms, a hundred times the usual
+BRIEFLY = 4  # ticks an evaluation may hold the loop's thread: 15 to 20 ms, a hundred times the usual
 BRIEF_BYTES = 16 * 1024  # of input; a larger one takes long by itself: a list of 200 tools has 350,000 and takes 5 ms
 TURN = 0.005  # seconds without a pause after which others on the loop have their turn
-PATIENCE = 1.0  # seconds in which nothing runs on the loop's thread after something had to be stopped there
+PATIENCE = 1.0  # seconds: after two stops within them, for as long nothing runs on the loop's thread
 
 
 class Answer(Struct, frozen=True):
@@ -49,7 +49,8 @@ class WasmEngine:
         self._revision = revision
         self._loop = asyncio.get_running_loop()
         self._at_hand = Instance(program)  # used by the loop's thread alone
-        self._not_before = 0.0  # when the loop's thread may evaluate again
+        self._stopped = -PATIENCE  # when an evaluation on the loop's thread was last stopped
+        self._not_before = 0.0  # when that thread may evaluate again
         self._paused = time.monotonic()
         self._deadlines = Deadlines()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="policy")
@@ -87,7 +88,7 @@ class WasmEngine:
             if len(document) <= BRIEF_BYTES and now >= self._not_before:
                 return result_of(self._briefly(number, document))
         except Interrupted:
-            self._not_before = self._loop.time() + PATIENCE
+            self._note_stop(now)
         return result_of(await self._at_length(number, document, deadline))
 
     async def close(self) -> None:
@@ -99,6 +100,12 @@ class WasmEngine:
         if running:
             await asyncio.wait(running)
         self._threads.shutdown(wait=False)
+
+    def _note_stop(self, now: float) -> None:
+        """Leave the loop's thread alone after the second stop; the first may be a machine that had no time for us."""
+        if now - self._stopped < PATIENCE:
+            self._not_before = now + PATIENCE
+        self._stopped = now
 
     async def _pause(self) -> None:
         """Let others on the loop have their turn; whoever asks on and on waits for nothing by itself."""

@@ -51,8 +51,9 @@ async def test_an_input_larger_than_the_memory_is_refused(engine: WasmEngine) ->
 
 @pytest.mark.promise("engine.bounded")
 async def test_a_queue_for_the_threads_that_is_full_takes_no_more(engine: WasmEngine) -> None:
-    with pytest.raises(Refused):
-        await engine.evaluate(SLOW, ENDLESS, now() + 0.02)  # from now on nothing runs on the loop's thread
+    for _ in range(2):  # from then on nothing runs on the loop's thread
+        with pytest.raises(Refused):
+            await engine.evaluate(SLOW, ENDLESS, now() + 0.02)
     asked = [asyncio.create_task(engine.evaluate(SLOW, ENDLESS, now() + 30)) for _ in range(wasm.MAX_WAITING)]
     await asyncio.sleep(0)
     assert (await refusal(engine)).code == "engine.unavailable"
@@ -69,7 +70,7 @@ async def test_a_slow_policy_does_not_hold_up_the_loop(engine: WasmEngine) -> No
         longest, before = max(longest, time.perf_counter() - before), time.perf_counter()
     outcomes = await asyncio.gather(*slow, return_exceptions=True)
     assert {outcome.code for outcome in outcomes if isinstance(outcome, Refused)} == {"engine.timeout"}
-    assert longest < SLACK, "12 ms are usual"
+    assert longest < SLACK, "20 ms are usual"
 
 
 async def test_whoever_asks_on_and_on_lets_others_have_their_turn(engine: WasmEngine) -> None:
