@@ -3,7 +3,7 @@ PY  := .venv/bin/python
 BIN := .venv/bin
 PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock mutants swaps
+.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants swaps
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,12 @@ lock: ## renew requirements.lock and requirements-server.lock from pyproject.tom
 	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres \
 		--build-deps-for wheel -c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		--output-file requirements-server.lock pyproject.toml
+
+agree: setup ## both engines on 20,000 generated inputs; the count of differences is on the last line
+	$(PY) -m tests.agree
+
+wheel: setup ## build the wheel with the compiled default pack in it, which needs no OPA with PDP_ENGINE=wasm
+	$(PY) -m pdp.dev.wheel
 
 mutants: setup ## change every rule in many small ways; the pack's own tests must notice 95 % of them
 	$(PY) -m tests.mutants

@@ -36,6 +36,7 @@ from .policy.newest import admit
 from .policy.notice import Notices
 from .policy.origin import Origin, load
 from .policy.pack import Pack, probe
+from .policy.ready import ready_made
 from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
@@ -45,6 +46,10 @@ from .times import Clock, system_clock
 
 logger = logging.getLogger(__name__)
 
+NOT_READY_MADE = (
+    "Only the default pack comes compiled, without rules of your own and unchanged; this one is checked and compiled "
+    "here, by OPA."
+)
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
 
@@ -127,7 +132,11 @@ def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
 
 
 def _load(settings: Settings, clock: Clock, opa: Callable[[], Path]) -> Pack:
-    return load(origin_of(settings), opa(), settings.data_dir / "policy", clock())
+    """With PDP_ENGINE=wasm the default pack is ready made. Anything else needs an OPA to check and compile it."""
+    origin, wasm = origin_of(settings), settings.engine == "wasm"
+    if wasm and (ready := ready_made(origin)):
+        return ready
+    return load(origin, opa(), settings.data_dir / "policy", clock(), wasm=wasm)
 
 
 def origin_of(settings: Settings) -> Origin:
@@ -141,7 +150,12 @@ def origin_of(settings: Settings) -> Origin:
 
 
 def _opa(settings: Settings) -> Path:
-    return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+    try:
+        return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+    except Fault as fault:
+        if settings.engine == "wasm":
+            raise Fault(f"{NOT_READY_MADE} {fault}") from None
+        raise
 
 
 async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
@@ -152,7 +166,7 @@ async def _open_policy(settings: Settings, office: Office, metrics: Metrics, sta
         start=_starter(settings, opa),
         admit=partial(admit, office.store),
     )
-    renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else "opa", metrics.policy))
+    renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else settings.engine, metrics.policy))
     stack.push_async_callback(renewal.close)
     await renewal.start()
     return renewal
@@ -160,7 +174,21 @@ async def _open_policy(settings: Settings, office: Office, metrics: Metrics, sta
 
 def _starter(settings: Settings, opa: Callable[[], Path]) -> StartEngine:
     """Return how an engine is started on a pack, which is chosen once and never by fallback."""
+    if settings.engine == "wasm":
+        return _start_wasm
     return partial(_start_sidecar if settings.opa_url else _start_local, settings, opa)
+
+
+async def _start_wasm(pack: Pack) -> Engine:
+    """Load the compiled policy into this process."""
+    from .engine.wasm import WasmEngine  # half of a service's start-up time, for those who ask for it
+
+    async with AsyncExitStack() as undo:
+        engine = await WasmEngine.start(pack.bundle, pack.revision)
+        undo.push_async_callback(engine.close)
+        await _must_pass(engine, pack)
+        undo.pop_all()
+    return engine
 
 
 async def _start_local(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
@@ -179,7 +207,7 @@ async def _must_pass(engine: Engine, pack: Pack) -> None:
     try:
         await probe(engine, pack)
     except Refused as refusal:
-        raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
+        raise Fault(f"The engine does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
 async def _start_sidecar(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:

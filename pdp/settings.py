@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         default=None,
         description="Public keys (a folder of PEM files, or one): only a bundle that one of them signed is served.",
     )
+    engine: Literal["opa", "wasm"] = Field(
+        default="opa", description="What evaluates the policy: OPA, or the policy compiled to WebAssembly, without OPA."
+    )
     opa_url: str | None = Field(default=None, description="A sidecar OPA (http:// or unix://); no child is started.")
     opa_binary: Path | None = Field(default=None, description="The OPA to run; default: the one `pdp opa path` prints.")
     opa_connections: int = Field(default=2 * (os.cpu_count() or 1), ge=1, le=256, description="Connections to OPA.")
@@ -93,6 +96,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path and path.absolute()  # what we start may have another working directory
+
+    @field_validator("opa_url")
+    @classmethod
+    def _one_engine(cls, url: str | None, known: ValidationInfo) -> str | None:
+        if url and known.data.get("engine") == "wasm":
+            raise ValueError("with PDP_ENGINE=wasm no OPA is asked: unset one of the two")
+        return url
 
     @property
     def store_url(self) -> str:

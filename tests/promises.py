@@ -27,6 +27,14 @@ PROMISES = {
         "Anything but one whole 200 with a result, from an OPA on this machine, is a refusal.",
         "architecture, section 4",
     ),
+    "engine.agree": Promise(
+        "OPA and the policy it compiled give the same answers.",
+        "issue 5, shows when done",
+    ),
+    "engine.loads": Promise(
+        "A compiled policy that is damaged, foreign, or needs what we do not have is not loaded.",
+        "issue 5, build 5",
+    ),
     "engine.deadline": Promise(
         "No call to OPA outlasts its deadline, and a late one stops costing OPA.",
         "architecture, section 4",
@@ -107,6 +115,10 @@ PROMISES = {
         "A signal counts at once, once, until it expires, on record, and only from a key that may send one.",
         "issue 4, build 6",
     ),
+    "house.wheel_alone": Promise(
+        "With PDP_ENGINE=wasm the wheel serves decisions where there is no OPA at all.",
+        "issue 5, build 5",
+    ),
     "house.wheel": Promise(
         "What is installed from the wheel is whole.",
         "architecture, section 1",
@@ -182,6 +194,10 @@ PROMISES = {
     "fault.deadline": Promise(
         "A decision that is late is a recorded deny.",
         "architecture, section 4",
+    ),
+    "serve.wasm": Promise(
+        "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
+        "issue 5, build 5",
     ),
     "serve.process": Promise(
         "The service starts with a sentence or ends with one, and takes its OPA with it.",
@@ -542,6 +558,10 @@ PROMISES = {
     "policy.arguments": Promise(
         "Files, hosts, values and hours of a call are those that the organisation's config.yaml names.",
         "issue 5, build 1",
+    ),
+    "policy.ready": Promise(
+        "The pack that comes compiled is used for the files it was made from, and for no others.",
+        "issue 5, build 5",
     ),
     "policy.cases": Promise(
         "Every row of the decision tables is decided as it says, by a real OPA.",

@@ -18,6 +18,7 @@ from ..errors import Rejected
 from ..query import strict_json
 from .problem import PackRefused, Problem
 
+MODULE = "policy.wasm"  # the rules once more, compiled, where an engine asks for that; OPA's own name for it
 MAX_ARCHIVE_BYTES = 8 * 1024 * 1024  # as stored: the default pack has 20 KiB
 MAX_CONTENT_BYTES = 64 * 1024 * 1024  # unpacked: a small archive may unpack to any size
 MAX_FILES = 5000  # a rule a file; OPA itself would need minutes to compile more

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ..identity.risk import read_weights
-from .archive import read_archive, read_part, refused
+from .archive import MODULE, read_archive, read_part, refused
 from .law import Rule
 from .pack import ROOTS, Pack, manifest_of, read_tables, revision_of
 from .problem import PackRefused
@@ -103,7 +103,7 @@ def read_content(files: Mapping[str, bytes], bundle: Path) -> Content:
     for name in (MANIFEST, DATA):
         if name not in files:
             raise refused(bundle, f"{name} is missing from it.")
-    for name in files.keys() - modules.keys() - {MANIFEST, DATA, SIGNATURES}:
+    for name in files.keys() - modules.keys() - {MANIFEST, DATA, MODULE, SIGNATURES}:
         raise refused(bundle, f"{name!r} in it is not a file of a policy bundle.")
     head, data = read_part(files[MANIFEST], Head, bundle, MANIFEST), read_part(files[DATA], Data, bundle, DATA)
     sources = [_source(name, body, data.manifest.rules, bundle) for name, body in sorted(modules.items())]

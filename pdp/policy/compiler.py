@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..engine import VERDICT, VISIBLE
 from ..errors import Fault
+from .archive import MODULE, read_archive
 from .problem import PackRefused, Problem
 
 WITHIN_S = 30  # for each run, 0.05 s are usual; a loaded machine takes longer
@@ -49,6 +51,14 @@ class Compiler:
     def inspect(self, folder: Path) -> dict[str, Any]:
         """Return what `opa inspect -a` says about the files below `folder`."""
         return self._answer(self._run(("inspect", "--annotations", "--format", "json", "."), folder))
+
+    def compile(self, folder: Path, capabilities: Path, target: Path) -> bytes:
+        """Return the rules of `folder` as a WebAssembly module that answers both entrypoints; `target` is written."""
+        flags = ("--target", "wasm", "--capabilities", str(capabilities), "--output", str(target))
+        done = self._run(("build", *flags, "--entrypoint", VERDICT, "--entrypoint", VISIBLE, "."), folder)
+        if done.returncode:
+            raise Fault(f"OPA could not compile the rules to WebAssembly: {done.stderr.strip()}")
+        return read_archive(target)[MODULE]
 
     def _run(self, arguments: Sequence[str], folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [str(self._opa), *arguments]

@@ -37,31 +37,33 @@ class Origin:
         return [self.policy_dir or default_pack_dir(), *([self.org_dir] if self.org_dir else [])]
 
 
-def load(origin: Origin, opa: Path, target: Path, now: datetime) -> Pack:
+def load(origin: Origin, opa: Path, target: Path, now: datetime, *, wasm: bool = False) -> Pack:
     """Return the pack that comes from `origin`, checked with the binary `opa`, its bundle built in `target`.
 
+    With `wasm` the bundle also holds the rules compiled for the engine in process.
     Takes about half a second and runs processes: call it off the event loop. Raises `PackRefused` with every problem,
     and `Fault` when OPA cannot be used or the settings contradict each other.
     """
     _must_be_one_place(origin)
     if origin.bundle is None:
-        return build_pack(opa, origin.policy_dir or default_pack_dir(), origin.org_dir, target)
+        return build_pack(opa, origin.policy_dir or default_pack_dir(), origin.org_dir, target, wasm=wasm)
     files = read_archive(origin.bundle)
     signed = _signed(files, origin.bundle, origin.keys, now)
     content = read_content(files, origin.bundle)
     _must_be_text(files, content, origin.bundle)
-    pack = check_again(opa, content, origin.bundle, target)
+    pack = check_again(opa, content, origin.bundle, target, wasm=wasm)
     return dataclasses.replace(pack, signed=signed, signed_bundle=_kept(files, pack, signed) if signed else None)
 
 
-def check_again(opa: Path, content: Content, bundle: Path, target: Path) -> Pack:
+def check_again(opa: Path, content: Content, bundle: Path, target: Path, *, wasm: bool = False) -> Pack:
     """Check and build what a bundle holds as if it had been written here, by this release's own schemas.
 
     Raises `PackRefused` when a rule breaks one of our laws, or when the same content makes another policy here.
     """
     ours = default_pack_dir()
     values = values_of(content.config, config_schema(ours), content.sources, str(bundle))
-    pack = assemble(opa, Found(content.sources, [], content.cases), values, ours / CAPABILITIES, target)
+    found = Found(content.sources, [], content.cases)
+    pack = assemble(opa, found, values, ours / CAPABILITIES, target, wasm=wasm)
     if pack.revision != content.revision:
         what = f"Built here from the same rules it is another policy, {pack.revision}: its manifest is not their own."
         raise refused(bundle, what, "Build it with `pdp policy build` of this release.")

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
-from .archive import write_archive
+from .archive import MODULE, write_archive
 from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
@@ -71,31 +71,39 @@ def default_pack_dir() -> Path:
     return Path(__file__).parent.parent / "rego"
 
 
-def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
+def build_pack(opa: Path, source: Path, org: Path | None, target: Path, *, wasm: bool = False) -> Pack:
     """Check the pack in `source` and the rules in `org` with the binary `opa`, and build the bundle in `target`.
 
+    With `wasm` the bundle also holds the rules compiled for the engine in process (engine/wasm.py).
     Takes about half a second and runs processes: call it off the event loop. Raises `PackRefused` with the file, the
     line and what to do instead, and `Fault` when OPA or the folders cannot be used.
     """
+    found, values = read_files(source, org)
+    return assemble(opa, found, values, source / CAPABILITIES, target, wasm=wasm)
+
+
+def read_files(source: Path, org: Path | None) -> tuple[Found, Values]:
+    """Read what a pack and an org folder hold, as far as that needs no OPA. Raises `PackRefused`."""
     found = collect(source, org)
     values = read_values(found.configs, config_schema(source), found.sources)
     _must_match_this_pdp(source)
-    return assemble(opa, found, values, source / CAPABILITIES, target)
+    return found, values
 
 
-def assemble(opa: Path, found: Found, values: Values, capabilities: Path, target: Path) -> Pack:
+def assemble(opa: Path, found: Found, values: Values, capabilities: Path, target: Path, *, wasm: bool = False) -> Pack:
     """Check what was found with the binary `opa`, and build the bundle in `target`; see `build_pack`."""
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), capabilities).pack(found, values, target)
+        return _Build(Compiler(opa), Path(folder), capabilities, wasm=wasm).pack(found, values, target)
 
 
 class _Build:
-    def __init__(self, compiler: Compiler, folder: Path, capabilities: Path) -> None:
+    def __init__(self, compiler: Compiler, folder: Path, capabilities: Path, *, wasm: bool) -> None:
         self._compiler = compiler
         self._folder = folder
         self._rules = folder / "bundle"
         self._capabilities = capabilities.absolute()
+        self._wasm = wasm
 
     def pack(self, found: Found, values: Values, target: Path) -> Pack:
         sources, tables = found.sources, read_tables(found.cases)
@@ -160,6 +168,8 @@ class _Build:
         head = {"revision": revision, "roots": ROOTS, "rego_version": 1}
         files = {source.path: source.text.encode() for source in sources}
         built = self._folder / "bundle.tar.gz"
+        if self._wasm:  # `.manifest` does not name it, so that OPA itself goes by the rules
+            files[MODULE] = self._compiler.compile(self._rules, self._capabilities, self._folder / "compiled.tar.gz")
         built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(head)}))
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)

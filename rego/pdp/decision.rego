@@ -15,7 +15,7 @@ verdict := {
 	"permits": codes("permits", permitted),
 	"broken_guards": codes("guards", broken),
 	"shut_gates": codes("gates", shut),
-	"duties": [duty | some duty in owed; duty.type != "none"],
+	"duties": [duty | some name in manifest.duties; duty := owed[name]; duty.type != "none"],
 	"revision": manifest.revision,
 }
 
@@ -69,7 +69,8 @@ owed[name] := duty if {
 	is_string(duty.type)
 }
 
-codes(folder, names) := [concat(".", [folder, name]) | some name in names]
+# in the order of the manifest: a set has one in OPA itself, but none in what OPA compiles
+codes(folder, names) := [concat(".", [folder, name]) | some name in manifest[folder]; name in names]
 
 # METADATA
 # title: Which tools a caller may see

@@ -39,7 +39,7 @@ def options() -> argparse.Namespace:
 async def bench(chosen: argparse.Namespace, folder: Path) -> report.Results:
     """Carry out the run. Raises `WrongAnswer`, and `Fault` when a part cannot be started."""
     described = machine.describe(folder)
-    say("starting the service, its OPA and an OPA beside it")
+    say("starting the service on each engine, and an OPA beside them")
     async with rounds.opened(folder, chosen.rows) as grounds:
         began = time.monotonic()
         async for number, samples in rounds.measure(grounds, chosen.rounds, chosen.seconds):

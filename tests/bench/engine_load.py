@@ -1,14 +1,16 @@
-"""The load of the row `engine_client`: our `OpaClient` as the PDP uses it, called by so many callers at once."""
+"""The load of `engine_client` and `wasm_engine`: our engines as the PDP uses them, so many callers at once."""
 
 import asyncio
 import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from msgspec.json import Decoder
 
-from pdp.engine import VERDICT
+from pdp.engine import VERDICT, Engine
 from pdp.engine.opa import OpaClient
+from pdp.engine.wasm import WasmEngine
 from pdp.errors import Refused
 
 from .http_load import Effect
@@ -22,7 +24,7 @@ _READER = Decoder(Effect)
 
 async def run(target: Target, callers: int, seconds: float) -> Measured:
     """Ask with so many callers at once. Raises `WrongAnswer`."""
-    client = OpaClient(f"unix://{target.socket}", target.revision)
+    client = await _engine(target)
     documents = itertools.cycle(target.requests)
     tally = Tally(seconds)
     try:
@@ -32,7 +34,13 @@ async def run(target: Target, callers: int, seconds: float) -> Measured:
         await client.close()
 
 
-async def _caller(client: OpaClient, documents: Iterator[bytes], tally: Tally) -> None:
+async def _engine(target: Target) -> Engine:
+    if target.bundle:
+        return await WasmEngine.start(Path(target.bundle), target.revision)
+    return OpaClient(f"unix://{target.socket}", target.revision)
+
+
+async def _caller(client: Engine, documents: Iterator[bytes], tally: Tally) -> None:
     loop = asyncio.get_running_loop()
     more = True
     while more:

@@ -16,13 +16,15 @@ class Target(Struct, frozen=True):
     """Where requests go. `requests` are whole HTTP requests; for the engine client, policy inputs.
 
     `socket` is a unix socket's path, or empty: then it is loopback TCP on `port`. `revision` is the policy's digest.
+    `bundle` is a compiled policy, which the load process evaluates itself.
     """
 
-    speaks: Literal["opa", "pdp"]
+    speaks: Literal["opa", "pdp", "nothing"]
     requests: list[bytes]
     socket: str = ""
     port: int = 0
     revision: str = ""
+    bundle: str = ""
 
 
 class Order(Struct, frozen=True):

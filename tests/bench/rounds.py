@@ -20,6 +20,7 @@ from msgspec import Struct
 from pdp.answer import Answer
 from pdp.engine import VERDICT
 from pdp.engine.opa import request_for
+from pdp.policy.pack import Pack
 
 from . import cpu, people
 from .job import Done, Failed, Order, Target
@@ -29,6 +30,7 @@ from .tally import Measured, WrongAnswer
 CHECKOUT = Path(__file__).parents[2]
 CONNECTIONS = (1, 16, 64)
 GENERATOR, ENGINE_CLIENT = "tests.bench.http_load", "tests.bench.engine_load"
+ENGINES = ("engine_client", "wasm_engine")  # rows whose load process is the engine's own
 LONGEST_LINE = 64 * 1024
 
 
@@ -41,7 +43,7 @@ class Sample(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Medians over the rounds (contracts, section 8). `pdp_cpu_us`: of the PDP; in `engine_client`, of that client."""
+    """Medians over the rounds (contracts, section 8). `pdp_cpu_us`: of the PDP; of an engine alone, its own."""
 
     name: str
     connections: int
@@ -95,7 +97,7 @@ class Course:
     name: str
     load: Load
     pdp_pid: int | None
-    opa_pid: int
+    opa_pid: int | None
 
     async def run(self, connections: int, seconds: float) -> Sample:
         """Measure once, from rest to rest: CPU counts what the service still does after the last answer."""
@@ -105,8 +107,8 @@ class Course:
         measured = await self.load.run(Order(self.name, connections, seconds))
         await cpu.quiet(watched)
         spent = {pid: (cpu.spent_us(pid) - before[pid]) / measured.asked for pid in watched}
-        own = measured.own_cpu_us if self.name.startswith("engine_client") else 0.0
-        return Sample(measured, spent.get(self.pdp_pid or 0, own), spent[self.opa_pid])
+        own = measured.own_cpu_us if self.name.startswith(ENGINES) else 0.0
+        return Sample(measured, spent.get(self.pdp_pid or 0, own), spent.get(self.opa_pid or 0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,14 @@ class Grounds:
 
 @asynccontextmanager
 async def opened(folder: Path, names: list[str]) -> AsyncIterator[Grounds]:
-    """Start the service, the OPA beside it and the load processes; check that each request is allowed."""
+    """Start both services, the OPA beside them and the load processes; check that each request is allowed."""
     async with AsyncExitStack() as stack:
-        home = await furnish(folder / "pdp")
+        home, wasm = await furnish(folder / "pdp"), await furnish(folder / "wasm")
         engine, pack, found = await stack.enter_async_context(raw_opa(folder))
         pid, port = await stack.enter_async_context(serving(home, CHECKOUT))
-        targets = await _targets(home, port, str(engine.socket), pack.revision)
+        wasm_pid, wasm_port = await stack.enter_async_context(serving(wasm, CHECKOUT, PDP_ENGINE="wasm"))
+        targets = await _targets(home, port, str(engine.socket), pack)
+        targets["decision_wasm"] = await _wasm_target(wasm, wasm_port, pack.revision)
         job = folder / "job.json"
         job.write_bytes(msgspec.json.encode(targets))
         loads = {}
@@ -136,16 +140,19 @@ async def opened(folder: Path, names: list[str]) -> AsyncIterator[Grounds]:
             stack.push_async_callback(loads[module].close)
         assert engine.pid is not None
         (own_opa,) = cpu.children(pid)
+        pids: dict[str, tuple[int | None, int | None]] = {"wasm_engine": (None, None)}
+        pids["decision_wasm"] = (wasm_pid, None)
+        pids |= dict.fromkeys(("decision_read", "decision_write"), (pid, own_opa))
         courses = []
         for name in names:
-            load = loads[ENGINE_CLIENT if name.startswith("engine_client") else GENERATOR]
-            ours = name.startswith("decision")
-            courses.append(Course(name, load, pid if ours else None, own_opa if ours else engine.pid))
+            load = loads[ENGINE_CLIENT if name.startswith(ENGINES) else GENERATOR]
+            courses.append(Course(name, load, *pids.get(name, (None, engine.pid))))
         sizes = [len(targets[name].requests[0]) for name in ("engine_client", "decision_read")]
         yield Grounds(courses, found.version, pack.revision, *sizes)
 
 
-async def _targets(home: Home, port: int, socket: str, revision: str) -> dict[str, Target]:
+async def _targets(home: Home, port: int, socket: str, pack: Pack) -> dict[str, Target]:
+    revision = pack.revision
     asked = {name: people.queries(home.idp, definition) for name, definition in KINDS.items()}
     decided = {name: await _decide_twice(port, home.key, bodies, revision) for name, bodies in asked.items()}
     inputs = {name: policy_inputs(home.data_dir, ids) for name, ids in decided.items()}
@@ -155,13 +162,21 @@ async def _targets(home: Home, port: int, socket: str, revision: str) -> dict[st
         "raw_opa_write": Target("opa", raw["write"], socket=socket),
         "engine_client": Target("opa", inputs["read"], socket=socket, revision=revision),
         "engine_client_write": Target("opa", inputs["write"], socket=socket, revision=revision),
+        "wasm_engine": Target("nothing", inputs["read"], revision=revision, bundle=str(pack.bundle)),
         "decision_read": Target("pdp", home.requests(asked["read"]), port=port),
         "decision_write": Target("pdp", home.requests(asked["write"]), port=port),
     }
 
 
+async def _wasm_target(home: Home, port: int, revision: str) -> Target:
+    bodies = people.queries(home.idp, people.READ)
+    await _decide_twice(port, home.key, bodies, revision)
+    return Target("pdp", home.requests(bodies), port=port)
+
+
 KINDS = {"read": people.READ, "write": people.WRITE}
-DEFAULT_ROWS = ["raw_opa", "engine_client", "decision_read", "raw_opa_write", "decision_write"]
+READ_ROWS = ["raw_opa", "engine_client", "wasm_engine", "decision_read", "decision_wasm"]
+DEFAULT_ROWS = [*READ_ROWS, "raw_opa_write", "decision_write"]
 ALL_ROWS = [*DEFAULT_ROWS, "engine_client_write"]
 
 

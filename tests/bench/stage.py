@@ -125,9 +125,12 @@ async def serving(home: Home, checkout: Path, **more: str) -> AsyncIterator[tupl
 
 @asynccontextmanager
 async def raw_opa(folder: Path) -> AsyncIterator[tuple[LocalOpa, Pack, Found]]:
-    """Run an OPA as `pdp serve` runs its own: same binary, same pack, same flags and environment."""
+    """Run an OPA as `pdp serve` runs its own: same binary, same pack, same flags and environment.
+
+    The bundle also holds the compiled rules, which OPA passes over.
+    """
     found = find(OPA, places(OPA, os.environ))
-    pack = await asyncio.to_thread(build_pack, found.path, default_pack_dir(), None, folder / "policy")
+    pack = await asyncio.to_thread(build_pack, found.path, default_pack_dir(), None, folder / "policy", wasm=True)
     engine = await LocalOpa.start(found.path, pack.bundle, pack.revision, folder / "run")
     try:
         yield engine, pack, found

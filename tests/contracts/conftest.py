@@ -1,4 +1,4 @@
-"""A real OPA, a small policy for it, and the three ways an engine reaches it."""
+"""A real OPA, a small policy for it, the three ways an engine reaches it, and the same policy compiled."""
 
 import asyncio
 import os
@@ -17,7 +17,9 @@ from pdp.engine import Engine
 from pdp.engine.binary import OPA, find, places
 from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
+from pdp.engine.wasm import WasmEngine
 from pdp.errors import Refused
+from tests.policy.engine import compile_rules
 
 from .stores import postgres_url, url  # noqa: F401  # fixtures of the store suites
 from .website import Website, serving
@@ -32,15 +34,21 @@ verdict := {"echo": input.id}
 conflict := 1 if input.id
 conflict := 2 if input.id
 
-# a hundred million products: seconds of work
+# a hundred million turns: seconds of work that needs no memory
 slow if {
-	some i in numbers.range(1, 10000)
-	some j in numbers.range(1, 10000)
-	i * j == input.never
+	never := input.never
+	many := numbers.range(1, 10000)
+	some i in many
+	some _ in many
+	i == never
 }
 
-large := [sprintf("%d: %s", [i, input.id]) | some i in numbers.range(1, 100000)]
+# a hundred million pairs: more memory than a policy may have
+hungry := count({[i, j] | some i in numbers.range(1, 10000); some j in numbers.range(1, 10000)}) if input.never
+
+large := [concat(" ", ["one of many answers for", input.id]) | some i in numbers.range(1, 100000)]
 """
+ENTRYPOINTS = ["verdict", "conflict", "slow", "hungry", "large"]
 
 
 def pytest_asyncio_loop_factories(
@@ -58,7 +66,7 @@ def pytest_asyncio_loop_factories(
 
 @dataclass
 class Running:
-    """An engine and the process of the OPA behind it."""
+    """An engine and the process it evaluates in: that of the OPA behind it, or ours."""
 
     engine: Engine
     pid: Callable[[], int]
@@ -85,6 +93,13 @@ def echo_bundle(opa_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return bundle
 
 
+@pytest.fixture(scope="session")
+def echo_compiled(opa_binary: Path, echo_bundle: Path) -> Path:
+    """Build the same policy as a wasm module."""
+    entrypoints = [f"pdp/decision/{name}" for name in ENTRYPOINTS]
+    return compile_rules(opa_binary, echo_bundle.parent / "policy", entrypoints, echo_bundle.with_name("wasm.tar.gz"))
+
+
 @pytest.fixture
 def website() -> Iterator[Website]:
     """Return a web server on loopback with no pages yet."""
@@ -92,12 +107,18 @@ def website() -> Iterator[Website]:
         yield site
 
 
-@pytest.fixture(params=["tcp", "unix", "local"])
+@pytest.fixture(params=["tcp", "unix", "local", "wasm"])
 async def running(
     request: pytest.FixtureRequest, opa_binary: Path, echo_bundle: Path, tmp_path: Path
 ) -> AsyncIterator[Running]:
-    """Return an engine on each way of reaching OPA: loopback TCP, a unix socket, and a child of our own."""
+    """Return an engine on each way of reaching OPA: loopback TCP, a unix socket, our own child; and without OPA."""
     async with AsyncExitStack() as parts:
+        if request.param == "wasm":
+            compiled = request.getfixturevalue("echo_compiled")
+            wasm = await WasmEngine.start(compiled, REVISION, threads=CONNECTIONS)
+            parts.push_async_callback(wasm.close)
+            yield Running(wasm, os.getpid)
+            return
         if request.param == "local":
             local = await LocalOpa.start(opa_binary, echo_bundle, REVISION, tmp_path / "run", connections=CONNECTIONS)
             parts.push_async_callback(local.close)

@@ -1,4 +1,4 @@
-"""What the policy suites share: OPA and Regal, the pack built once, an OPA that runs it, and a call it allows."""
+"""What the policy suites share: OPA and Regal, the pack built once, both engines that run it, a call it allows."""
 
 import json
 import os
@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from pdp.engine.binary import OPA, REGAL, find, places
+from pdp.engine.compiled import load
 from pdp.errors import Fault
 from pdp.policy.pack import Pack, build_pack, default_pack_dir
-from tests.policy.engine import Asked, running
+from tests.policy.engine import Asked, InProcess, running
 
+ENGINES = ["opa", "wasm"]
 ALLOWED = Path(__file__).parent / "allowed.json"
 
 
@@ -46,8 +48,19 @@ def pack(opa: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def asked(opa: Path, pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """Return an OPA that runs the default pack."""
+def compiled(opa: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    """Return the default pack, built for the engine in process."""
+    return build_pack(opa, source, None, tmp_path_factory.mktemp("compiled"), wasm=True)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def asked(
+    request: pytest.FixtureRequest, opa: Path, pack: Pack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Asked]:
+    """Return each of the two engines, running the default pack."""
+    if request.param == "wasm":
+        yield InProcess(load(request.getfixturevalue("compiled").bundle))
+        return
     with running(opa, tmp_path_factory.mktemp("s"), "--bundle", str(pack.bundle)) as asked:
         yield asked
 

@@ -162,7 +162,7 @@ def test_a_bundle_that_lacks_a_part_is_refused(name: str, files: Files, tmp_path
 @pytest.mark.parametrize(
     "name",
     [
-        *("policy.wasm", "guards/data.json", "guards/data.yaml", "guards/x.txt", "guards/sub/x.rego", "x.rego"),
+        *("other.wasm", "guards/data.json", "guards/data.yaml", "guards/x.txt", "guards/sub/x.rego", "x.rego"),
         *("../x.rego", "guards/../../x.rego", "other/x.rego", "guards/X.rego", "patch.json", "guards/.rego"),
     ],
 )

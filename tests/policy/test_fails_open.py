@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from pdp.engine import VERDICT
+from pdp.engine.compiled import load
 from pdp.engine.opa import OpaClient
 from pdp.errors import Refused
 from pdp.policy.pack import Pack, PackRefused, build_pack, probe
-from tests.policy.engine import Asked, running
+from tests.policy.engine import Asked, InProcess, compile_rules, running
 from tests.policy.rules import org, write
 
 pytestmark = pytest.mark.promise("policy.fails_closed")
@@ -42,15 +43,20 @@ NEVER_TRUE = {
 }
 
 
-@pytest.fixture
-def in_opa(opa: Path, unpacked: Path, tmp_path: Path) -> Callable[[dict[str, Any]], Any]:
-    """Return what asks a fresh OPA, running the folder that the test tampered with, for its verdict."""
+@pytest.fixture(params=["opa", pytest.param("wasm", marks=pytest.mark.slow)])
+def in_engine(
+    request: pytest.FixtureRequest, opa: Path, unpacked: Path, tmp_path: Path
+) -> Callable[[dict[str, Any]], Any]:
+    """Return what asks a fresh engine, running the folder that the test tampered with, for its verdict."""
 
-    def verdict(document: dict[str, Any]) -> Any:
+    def by_opa(document: dict[str, Any]) -> Any:
         with running(opa, tmp_path, "--bundle", str(unpacked)) as asked:
             return asked.verdict(document)
 
-    return verdict
+    def compiled(document: dict[str, Any]) -> Any:
+        return InProcess(load(compile_rules(opa, unpacked, [VERDICT], tmp_path / "compiled.tar.gz"))).verdict(document)
+
+    return compiled if request.param == "wasm" else by_opa
 
 
 def manifest_of(unpacked: Path) -> dict[str, Any]:
@@ -59,17 +65,20 @@ def manifest_of(unpacked: Path) -> dict[str, Any]:
     return data
 
 
-def test_the_call_these_tests_spoil_is_allowed(in_opa: Callable[..., Any], call: dict[str, Any]) -> None:
-    assert in_opa(call)["effect"] == "allow"
+def test_the_call_these_tests_spoil_is_allowed(in_engine: Callable[..., Any], call: dict[str, Any]) -> None:
+    assert in_engine(call)["effect"] == "allow"
 
 
 @pytest.mark.parametrize("body", NEVER_TRUE.values(), ids=NEVER_TRUE)
 def test_a_guard_that_never_says_true_denies_and_is_named(
-    body: str, unpacked: Path, in_opa: Callable[..., Any], call: dict[str, Any]
+    body: str, unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
     (unpacked / GUARD).write_text(f"package guards.token_scope\n\n{body}\n")
-    verdict = in_opa(call)
-    assert (verdict["effect"], verdict["broken_guards"]) == ("deny", [CODE])
+    verdict = in_engine(call)
+    if verdict == Asked.ERROR:
+        assert body == NEVER_TRUE["a function"], "only that is no value at all once it is compiled"
+    else:
+        assert (verdict["effect"], verdict["broken_guards"]) == ("deny", [CODE])
 
 
 @pytest.mark.parametrize("name", set(NEVER_TRUE) - {"undefined"})
@@ -79,20 +88,20 @@ def test_a_guard_that_could_only_confuse_is_not_loaded(name: str, build: Build, 
 
 
 def test_a_guard_whose_file_is_missing_denies_and_is_named(
-    unpacked: Path, in_opa: Callable[..., Any], call: dict[str, Any]
+    unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
     (unpacked / GUARD).unlink()
-    verdict = in_opa(call)
+    verdict = in_engine(call)
     assert (verdict["effect"], verdict["broken_guards"]) == ("deny", [CODE])
 
 
 def test_a_guard_misspelt_in_the_manifest_denies_and_is_named(
-    unpacked: Path, in_opa: Callable[..., Any], call: dict[str, Any]
+    unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
     data = manifest_of(unpacked)
     data["manifest"]["guards"][data["manifest"]["guards"].index("token_scope")] = "token_scop"
     (unpacked / "data.json").write_text(json.dumps(data))
-    verdict = in_opa(call)
+    verdict = in_engine(call)
     assert (verdict["effect"], verdict["broken_guards"]) == ("deny", ["guards.token_scop"])
 
 
@@ -105,9 +114,10 @@ def test_a_guard_misspelt_in_the_manifest_denies_and_is_named(
     ids=["two values of a rule", "two values of a function"],
 )
 async def test_rules_that_contradict_each_other_deny_the_call(
-    body: str, build: Build, opa: Path, call: dict[str, Any], tmp_path: Path
+    body: str, source: Path, opa: Path, call: dict[str, Any], tmp_path: Path
 ) -> None:
-    built = build(org(tmp_path, "guards", body))
+    built = build_pack(opa, source, org(tmp_path, "guards", body), tmp_path / "built", wasm=True)
+    assert InProcess(load(built.bundle)).verdict(call) == Asked.ERROR
     with running(opa, tmp_path, "--bundle", str(built.bundle)) as asked:
         assert asked.verdict(call) == asked.ERROR
         client = OpaClient(f"unix://{asked.socket}", built.revision)
@@ -133,21 +143,21 @@ def test_a_guard_is_asked_because_its_file_is_there(
     ],
 )
 def test_a_manifest_without_one_of_its_lists_denies(
-    folder: str, instead: Any, unpacked: Path, in_opa: Callable[..., Any], call: dict[str, Any]
+    folder: str, instead: Any, unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
     data = manifest_of(unpacked)
     data["manifest"].pop(folder) if instead is None else data["manifest"].update({folder: instead})
     (unpacked / "data.json").write_text(json.dumps(data))
-    assert in_opa(call)["effect"] == "deny"
+    assert in_engine(call)["effect"] == "deny"
 
 
 def test_a_bundle_without_a_manifest_gives_no_verdict(
-    unpacked: Path, in_opa: Callable[..., Any], call: dict[str, Any]
+    unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
     data = manifest_of(unpacked)
     del data["manifest"]
     (unpacked / "data.json").write_text(json.dumps(data))
-    assert in_opa(call) == Asked.UNDEFINED
+    assert in_engine(call) == Asked.UNDEFINED
 
 
 @pytest.mark.parametrize("name", ["guards/ghost/data.json", "guards/data.yaml", "permits/data.json", "data.json"])

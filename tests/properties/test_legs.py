@@ -1,7 +1,7 @@
 """Five legs carry a call: person, delegation, agent, token, registry. Without any one of them it does not stand.
 
 Each row of `CUTS` takes one leg away from a good call, or narrows it below the call, and names the code that says so.
-Every call goes through the whole service: real store, signatures, OPA and log.
+Every call goes through the whole service: real store, signatures, log, and each of the two engines.
 """
 
 import copy
@@ -129,10 +129,11 @@ class Stage(NamedTuple):
     unsafe_key: str
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["opa", "wasm"])
+async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     path: Path = tmp_path_factory.mktemp("legs")
-    async with running(path / "data", rate_per_second=10_000, org_dir=calm(path / "org")) as bench:
+    settings = {"engine": request.param, "rate_per_second": 10_000, "org_dir": calm(path / "org")}
+    async with running(path / "data", **settings) as bench:
         key = await add_pep(bench.settings, bench.clock, unsafe_assert_identity=True)
         await bench.service.peps.poll()
         store = await open_store(bench.settings.store_url)
