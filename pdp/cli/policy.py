@@ -1,19 +1,18 @@
-"""`pdp policy`: check the rules and build the bundle that OPA loads."""
+"""`pdp policy`: write rules, check them, and build the bundle that OPA loads."""
 
-import asyncio
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import click
 
-from ..engine.binary import OPA, find, places
-from ..engine.local import LocalOpa
-from ..policy.pack import Pack, build_pack, default_pack_dir, probe
+from ..policy.draft import KINDS, draft, must_be_new
+from ..policy.pack import Pack, build_pack
 from ..policy.schema import input_schema_text
 from ..settings import Settings, load
+from .check import Shown, check, org_dir
+from .running import opa_of, pack_dir
 
 
 @click.group()
@@ -21,17 +20,28 @@ def policy() -> None:
     """The rules: what may, must, and must not happen without a human."""
 
 
+policy.add_command(check)
+
+
 @policy.command()
+@click.argument("kind", type=click.Choice(tuple(KINDS)))
+@click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
-def check(as_json: bool) -> None:
-    """Check the pack and your org folder, and probe them in a running OPA. Changes nothing."""
+def new(kind: str, name: str, as_json: bool) -> None:
+    """Write a rule of your own, its test and a table of cases, ready to run, for you to edit."""
     settings = load()
-    with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
-        pack = _built(settings, Path(folder))
-        asyncio.run(_probe(settings, pack, Path(folder)))
-    record = {"revision": pack.revision, "rules": sorted(pack.rules)}
-    said = f"{len(pack.rules)} rules, checked and probed: {pack.revision}"
-    click.echo(json.dumps(record) if as_json else said)
+    org, files = org_dir(settings), draft(kind, name)
+    must_be_new(files, pack_dir(settings), org)
+    for path, text in files.items():
+        (org / path).parent.mkdir(parents=True, exist_ok=True)
+        (org / path).write_text(text, "utf-8")
+    shown = [Shown(settings).place(f"org/{path}") for path in files]
+    if as_json:
+        click.echo(json.dumps({"files": shown, "code": f"{KINDS[kind]}.{name}"}))
+        return
+    for path, what in zip(shown, ("the rule", "its test", "who calls what, and what must come of it"), strict=True):
+        click.echo(f"{path}  {what}")
+    click.echo("Edit them; `pdp check` says whether all is well.")
 
 
 @policy.command()
@@ -53,16 +63,4 @@ def schema() -> None:
 
 
 def _built(settings: Settings, folder: Path) -> Pack:
-    return build_pack(_opa(settings), settings.policy_dir or default_pack_dir(), settings.org_dir, folder)
-
-
-async def _probe(settings: Settings, pack: Pack, folder: Path) -> None:
-    engine = await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, folder / "run")
-    try:
-        await probe(engine, pack)
-    finally:
-        await engine.close()
-
-
-def _opa(settings: Settings) -> Path:
-    return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
+    return build_pack(opa_of(settings), pack_dir(settings), settings.org_dir, folder)

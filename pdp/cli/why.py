@@ -20,7 +20,7 @@ FOLDERS = ("permits.", "guards.", "gates.", "duties.")
 @click.argument("decision")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def why(decision: str, as_json: bool) -> None:
-    """Explain the recorded decision DECISION (dec_...), from the logs in PDP_DATA_DIR."""
+    """Explain a recorded decision, DECISION (dec_...). Reads the logs in PDP_DATA_DIR."""
     data_dir = load().data_dir
     entries = find_entries(data_dir, decision)
     if not entries or entries[0].kind != "decision":

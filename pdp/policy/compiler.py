@@ -1,6 +1,7 @@
 """The OPA binary as a compiler: check, parse, inspect, build. Nothing from the environment may add a flag."""
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..errors import Fault
 from .problem import PackRefused, Problem
 
 WITHIN_S = 30  # for each run, 0.05 s are usual; a loaded machine takes longer
+SAID = re.compile(r"(?P<file>[\w./-]+\.rego):(?P<line>\d+): (?:\w+: )?(?P<what>.+)")
 PARSE = "package parse\n\nmodules[path] := rego.parse_module(path, text) if some path, text in input\n"
 
 
@@ -56,6 +58,26 @@ class Compiler:
         if done.returncode:
             raise Fault(f"OPA could not build the bundle: {done.stderr.strip()}")
 
+    def test(self, folder: Path, capabilities: Path, names: dict[str, str]) -> list[dict[str, Any]]:
+        """Run the tests below `folder` and return what came of each. Raises `PackRefused` when they do not compile."""
+        done = self._run(("test", "--format", "json", "--capabilities", str(capabilities), "."), folder)
+        try:
+            results: list[dict[str, Any]] = json.loads(done.stdout or "null") or []
+        except ValueError:
+            results = []
+        if not results and done.stderr.strip():
+            raise PackRefused(_said(done.stderr, names))
+        return results
+
+    def coverage(self, folder: Path, capabilities: Path) -> dict[str, Any]:
+        """Return which lines the tests below `folder`, which pass, reach."""
+        flags = ("--coverage", "--format", "json", "--capabilities", str(capabilities))
+        return self._answer(self._run(("test", *flags, "."), folder))
+
+    def unformatted(self, folder: Path, paths: Sequence[str]) -> list[str]:
+        """Return those of `paths` (below `folder`) that `opa fmt` would write otherwise."""
+        return self._run(("fmt", "--list", *paths), folder).stdout.split() if paths else []
+
     def _run(self, arguments: Sequence[str], folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [str(self._opa), *arguments]
         try:
@@ -79,6 +101,15 @@ def _problems(done: subprocess.CompletedProcess[str], names: dict[str, str]) -> 
     except (ValueError, KeyError, TypeError):
         return [Problem("opa check", 0, done.stderr.strip() or done.stdout.strip(), "")]
     return [_problem(error, names) for error in errors]
+
+
+def _said(stderr: str, names: dict[str, str]) -> list[Problem]:
+    """Read `1 error occurred: guards/x_test.rego:5: rego_type_error: ...`, or a list of such lines."""
+    found = [
+        Problem(names.get(said["file"], said["file"]), int(said["line"]), f"{said['what'].rstrip('.')}.", "Correct it.")
+        for said in SAID.finditer(stderr)
+    ]
+    return found or [Problem("opa test", 0, stderr.strip(), "")]
 
 
 def _problem(error: dict[str, Any], names: dict[str, str]) -> Problem:

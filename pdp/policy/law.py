@@ -33,6 +33,11 @@ class Rule:
     file: str
     text: str
 
+    @property
+    def own(self) -> bool:
+        """Say whether it is the organisation's, and not the pack's."""
+        return self.file.startswith("org/")
+
     def words(self) -> dict[str, str]:
         """Return what the manifest says about the rule."""
         names = ("title", "description", "remedy", "owner", "severity", "stage", "file")

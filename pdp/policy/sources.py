@@ -58,9 +58,16 @@ class Found(NamedTuple):
     configs: list[Text]
 
 
+class Own(NamedTuple):
+    """What stands in an org folder beside its rules and is never loaded: their tests, and tables of cases."""
+
+    tests: list[Source]
+    cases: list[Text]
+
+
 def collect(pack: Path, org: Path | None) -> Found:
     """Read the pack and the org folder beside or inside it. Raises `PackRefused` naming every file out of place."""
-    org = _the_only_org(pack, org)
+    org = the_only_org(pack, org)
     reader = _Reader()
     sources = reader.rules(pack, "", (*SHARED, *FOLDERS), BESIDE_PACK)
     configs = reader.config(pack, "")
@@ -73,7 +80,20 @@ def collect(pack: Path, org: Path | None) -> Found:
     return Found(sources, configs)
 
 
-def _the_only_org(pack: Path, org: Path | None) -> Path | None:
+def own(pack: Path, org: Path | None) -> Own:
+    """Read the tests and tables of the org folder. Raises `PackRefused` when it, or one of them, cannot be read."""
+    org = the_only_org(pack, org)
+    if org is None:
+        return Own([], [])
+    reader = _Reader()
+    found = Own(reader.tests(org, "org/"), reader.cases(org, "org/"))
+    if reader.problems:
+        raise PackRefused(reader.problems)
+    return found
+
+
+def the_only_org(pack: Path, org: Path | None) -> Path | None:
+    """Return the org folder: the one that is named, or the one inside the pack. Raises `PackRefused` for two."""
     for folder, setting in ((pack, "PDP_POLICY_DIR"), (org, "PDP_ORG_DIR")):
         if folder is not None and not folder.is_dir():
             raise PackRefused([Problem(str(folder), 0, "This is not a folder.", f"Correct {setting} or unset it.")])
@@ -105,6 +125,22 @@ class _Reader:
     def config(self, root: Path, prefix: str) -> list[Text]:
         file = root / "config.yaml"
         return [Text(prefix + file.name, self._text(file, prefix + file.name))] if file.is_file() else []
+
+    def tests(self, root: Path, prefix: str) -> list[Source]:
+        files = [file for folder in FOLDERS for file in sorted((root / folder).glob(f"[!.]*{TEST}"))]
+        paths = {f"{file.parent.name}/{file.name}": file for file in files}
+        return [Source(path, prefix + path, self._text(file, prefix + path), own=True) for path, file in paths.items()]
+
+    def cases(self, root: Path, prefix: str) -> list[Text]:
+        found = []
+        for file in _visible(root / "cases") if (root / "cases").is_dir() else []:
+            name = f"{prefix}cases/{file.name}"
+            if file.suffix != ".yaml" or not file.is_file():
+                instead = "Name it CASES.yaml, or keep it elsewhere."
+                self.problems.append(Problem(name, 0, "Only tables of cases stand here; this is never run.", instead))
+            else:
+                found.append(Text(name, self._text(file, name)))
+        return found
 
     def _folder(self, folder: Path, prefix: str) -> list[Source]:
         found = []
