@@ -3,7 +3,7 @@ PY  := .venv/bin/python
 BIN := .venv/bin
 PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock
+.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock mutants
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -67,3 +67,6 @@ lock: ## renew requirements.lock and requirements-server.lock from pyproject.tom
 	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres \
 		--build-deps-for wheel -c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		--output-file requirements-server.lock pyproject.toml
+
+mutants: setup ## change every rule in many small ways; the pack's own tests must notice 95 % of them
+	$(PY) -m tests.mutants

@@ -23,6 +23,7 @@ from .identity.feed import read_feed
 from .identity.importer import import_feed
 from .identity.issuers import Issuer
 from .ids import new_id
+from .policy.known import PEP, SERVER
 from .query import Credential, Query, ToolRef, definition_digest
 from .registry.labels import Review
 from .registry.review import approve, submit
@@ -30,8 +31,6 @@ from .registry.review import approve, submit
 logger = logging.getLogger(__name__)
 
 ISSUER = "urn:mcp-pdp:probe"
-SERVER = "pdp.probe"
-PEP = "pdp:probe"
 KNOWN_ALLOW = {"name": "known_allow", "inputSchema": {"type": "object", "properties": {}}}
 KNOWN_DENY = {"name": "known_deny", "inputSchema": {"type": "object", "properties": {}}}
 TOKEN_SECONDS = 60

@@ -523,9 +523,29 @@ PROMISES = {
         "Taking a field away, or replacing it by nonsense, never makes a call more permitted.",
         "architecture, section 3",
     ),
+    "policy.mutants": Promise(
+        "A change of a rule that no test of the pack notices is found, and counted.",
+        "issue 5, shows when done",
+    ),
     "policy.pack": Promise(
         "A pack is complete, in its place and deterministic, or it is not built.",
         "architecture, section 3",
+    ),
+    "policy.bundle": Promise(
+        "A bundle read back is the pack that was built, whole and unchanged, or it is refused.",
+        "issue 5, build 4",
+    ),
+    "policy.signed": Promise(
+        "With verification keys set, only a bundle that one of them signed, unchanged, is loaded; stock OPA agrees.",
+        "issue 5, build 4",
+    ),
+    "policy.newest": Promise(
+        "A signed policy older than the newest ever active is refused, after a restart and by every replica.",
+        "issue 5, build 4",
+    ),
+    "policy.origin": Promise(
+        "The policy comes from one place, is checked here whoever built it, and no setting is passed over in silence.",
+        "issue 5, build 4",
     ),
     "policy.law": Promise(
         "Every rule has its words, and its examples hold.",

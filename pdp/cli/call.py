@@ -33,12 +33,13 @@ class Call:
     approved: tuple[str, ...]
     now: str
 
-    def document(self) -> bytes:
-        """Return the policy input of the call, as JSON. Raises `Fault` when the flags make no call."""
+    def document(self) -> dict[str, Any]:
+        """Return the policy input of the call. Raises `Fault` when the flags make no call."""
         try:
-            return msgspec.json.encode(self._table().input_of(self._row()))
+            document: dict[str, Any] = msgspec.to_builtins(self._table().input_of(self._row()))
         except ValueError as error:
             raise Fault(f"These flags make no call: {error}. See `pdp try --help`.") from None
+        return document
 
     def assumed(self) -> list[str]:
         """Say what was taken for granted about the callers."""

@@ -5,18 +5,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import click
 import msgspec
 
+from ..decide import Reply, Verdict, verdict_from
+from ..decide import refused as denied
 from ..engine import Engine
-from ..errors import Fault
-from ..policy.cases import NOW
+from ..errors import Fault, Refused
+from ..policy.cases import NOW, read_table
 from ..policy.pack import Pack
-from ..policy.problem import Problem
+from ..policy.problem import PackRefused, Problem
 from ..policy.sources import Text
-from ..policy.trial import Said, Tried, ask, try_tables
+from ..policy.trials import Case, cases_of, not_as_said, verdict_on
 from ..settings import load
 from .call import CLASSES, LACKING, Call
 from .running import many, with_engine
@@ -63,11 +65,33 @@ def try_(*, tables: tuple[Path, ...], recorded: Path | None, expect: str | None,
         _try_one(call.document(), call.assumed(), expect, as_json=as_json)
 
 
+class Tried(NamedTuple):
+    """A case, what came of it, and how that is not what its table says."""
+
+    case: Case
+    verdict: Verdict
+    problems: list[Problem]
+
+    @property
+    def because(self) -> list[str]:
+        """Return the codes of the reasons."""
+        return sorted(reason.code for reason in self.verdict.reasons)
+
+    @property
+    def duties(self) -> list[str]:
+        """Return the types of what is owed."""
+        return [duty["type"] for duty in self.verdict.duties]
+
+
 def _try_tables(files: tuple[Path, ...], *, as_json: bool) -> None:
     started = time.monotonic()
-    texts = [Text(str(file), file.read_text("utf-8")) for file in files]
-    tried, problems = with_engine(load(), lambda engine, pack: try_tables(engine, pack, texts))
-    problems += [one.problem() for one in tried if one.differs]
+    cases, problems = _read(files)
+
+    async def work(engine: Engine, pack: Pack) -> list[Tried]:
+        return [await _tried(engine, pack, case) for case in cases]
+
+    tried = with_engine(load(), work)
+    problems += [problem for one in tried for problem in one.problems]
     took = time.monotonic() - started
     if as_json:
         record = {"ok": not problems, "cases": [_record(one) for one in tried], "elapsed_s": round(took, 3)}
@@ -78,22 +102,48 @@ def _try_tables(files: tuple[Path, ...], *, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _try_one(document: bytes, assumed: list[str], expect: str | None, *, as_json: bool) -> None:
-    async def work(engine: Engine, pack: Pack) -> tuple[Said, Pack]:
-        return await ask(engine, pack, document), pack
+def _read(files: tuple[Path, ...]) -> tuple[list[Case], list[Problem]]:
+    """Read the tables; one that cannot be read is a problem, and the others are tried."""
+    cases: list[Case] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            cases += cases_of({str(file): read_table(Text(str(file), file.read_text("utf-8")))})
+        except PackRefused as refused:
+            problems += refused.problems
+        except (OSError, UnicodeDecodeError) as error:
+            raise Fault(f"{file} cannot be read: {error}.") from None
+    return cases, problems
 
-    said, pack = with_engine(load(), work)
-    effect = said.verdict.effect
+
+async def _tried(engine: Engine, pack: Pack, case: Case) -> Tried:
+    reply = await verdict_on(engine, pack, case.document)
+    return Tried(case, _verdict(reply, pack), [*not_as_said(case, reply, pack)])
+
+
+def _verdict(reply: Reply | None, pack: Pack) -> Verdict:
+    """Return what callers would be told; where there is no verdict, that is the deny it means."""
+    return verdict_from(reply, pack) if reply else denied(Refused("engine.garbled"))
+
+
+def _try_one(document: dict[str, Any], assumed: list[str], expect: str | None, *, as_json: bool) -> None:
+    async def work(engine: Engine, pack: Pack) -> tuple[Reply | None, Pack]:
+        return await verdict_on(engine, pack, document), pack
+
+    reply, pack = with_engine(load(), work)
+    verdict = _verdict(reply, pack)
+    spoke = [*reply.broken_guards, *reply.shut_gates] if reply else []
     if as_json:
-        shown = msgspec.to_builtins(said.verdict) | {"broken_guards": said.broken_guards}
-        click.echo(json.dumps(shown | {"shut_gates": said.shut_gates, "input": json.loads(document)}))
+        shown = msgspec.to_builtins(verdict) | {"against": spoke}
+        click.echo(json.dumps(shown | {"input": document}))
     else:
-        click.echo("\n".join([*_told(said, pack, json.loads(document)), *(f"assumed    {one}" for one in assumed)]))
-    if expect not in {None, effect}:
-        raise Fault(f"{expect} is expected, it is {effect}.")
+        told = _told(verdict, spoke, pack, document)
+        click.echo("\n".join([*told, *(f"assumed    {one}" for one in assumed)]))
+    if expect not in {None, verdict.effect}:
+        raise Fault(f"{expect} is expected, it is {verdict.effect}.")
 
 
-def _recorded(file: Path) -> bytes:
+def _recorded(file: Path) -> dict[str, Any]:
     """Return the policy input in a file: alone, in a decision's record, or in what `pdp why --json` prints."""
     try:
         value = json.loads(file.read_bytes())
@@ -104,23 +154,23 @@ def _recorded(file: Path) -> bytes:
         found = False
     if not found:
         raise Fault(f"{file} holds no policy input: give the `input` of a recorded decision (`pdp why ID --json`).")
-    return json.dumps(value).encode()
+    return cast(dict[str, Any], value)
 
 
 def _table(tried: list[Tried]) -> Iterator[str]:
     rows = [
         (
-            one.row.case,
-            "/".join(filter(None, (one.row.person, one.row.agent))),
-            one.row.tool,
-            one.row.expect,
+            one.case.row.case,
+            "/".join(filter(None, (one.case.row.person, one.case.row.agent))),
+            one.case.row.tool,
+            one.case.row.expect,
             one.verdict.effect,
             ", ".join([*one.because, *one.duties]),
         )
         for one in tried
     ]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-    marks = ["  ", *("NO" if one.differs else "ok" for one in tried)]
+    marks = ["  ", *("NO" if one.problems else "ok" for one in tried)]
     for mark, row in zip(marks, [COLUMNS, *rows], strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield f"{mark}  {line}".rstrip()
@@ -131,26 +181,26 @@ def _summary(tried: list[Tried], problems: list[Problem], took: float) -> str:
     return f"{many(len(tried), 'case')}, {wrong}. {took:.1f} s"
 
 
-def _told(said: Said, pack: Pack, document: dict[str, Any]) -> Iterator[str]:
+def _told(verdict: Verdict, spoke: list[str], pack: Pack, document: dict[str, Any]) -> Iterator[str]:
+    """Tell a verdict with the words of every rule in it, also of those that a deny does not mention to callers."""
     caller, tool = document["caller"], document["tool"]
-    who = "/".join(caller[part]["id"] for part in ("person", "agent") if part in caller)
-    yield f"{said.verdict.effect.upper()}  {who}  {tool['server']}/{tool['name']}  {document.get('now', '')}".rstrip()
-    for code in said.verdict.permits:
+    who = "/".join(str(caller[part]["id"]) for part in ("person", "agent") if part in caller)
+    yield f"{verdict.effect.upper()}  {who}  {tool['server']}/{tool['name']}  {document.get('now', '')}".rstrip()
+    for code in verdict.permits:
         yield f"permitted  {code}: {pack.rules[code].title}"
-    spoke = {reason.code: reason for reason in said.verdict.reasons}
-    for code, reason in spoke.items():
-        yield from (f"because    {code}: {reason.title}", f"           {reason.remedy}")
-    for code in [*said.broken_guards, *said.shut_gates]:
-        if code not in spoke:
+    for reason in verdict.reasons:
+        yield from (f"because    {reason.code}: {reason.title}", f"           {reason.remedy}")
+    for code in spoke:
+        if code not in {reason.code for reason in verdict.reasons}:
             yield from (f"besides    {code}: {pack.rules[code].title}", f"           {pack.rules[code].remedy}")
-    for duty in said.verdict.duties:
+    for duty in verdict.duties:
         yield f"owed       {json.dumps(duty)}"
 
 
 def _record(tried: Tried) -> dict[str, Any]:
-    row = tried.row
+    row = tried.case.row
     expected = {"effect": row.expect, "because": row.because, "duties": row.duties}
     got = {"effect": tried.verdict.effect, "because": tried.because, "duties": tried.duties}
     who = {"person": row.person, "agent": row.agent, "tool": row.tool}
-    place = {"file": tried.file, "line": tried.line, "case": row.case}
-    return {**place, **who, "expected": expected, "got": got, "ok": not tried.differs}
+    place = {"file": tried.case.file, "line": row.line, "case": row.case}
+    return {**place, **who, "expected": expected, "got": got, "ok": not tried.problems}

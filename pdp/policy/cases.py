@@ -7,6 +7,7 @@ and by the same slicing: only the rights that concern the tool of the row are in
 from typing import Any
 
 import msgspec
+import yaml
 from msgspec import Struct, field
 
 from ..answer import Decision, Risk
@@ -74,7 +75,10 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True):
-    """One call. `because` are the codes of the reasons, all of them; `duties` the types of what is owed."""
+    """One call. `because` are the codes of the reasons, all of them; `duties` the types of what is owed.
+
+    `line` is not written by hand: it is where the row stands in its file, and 0 when it stands in none.
+    """
 
     case: str
     tool: str
@@ -89,6 +93,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     now: str = NOW
     because: list[str] = field(default_factory=list)
     duties: list[str] = field(default_factory=list)
+    line: int = 0
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,9 +172,10 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_table(source: Text) -> Table:
-    """Read a decision table. Raises `PackRefused` with the file and the member that is wrong."""
+    """Read a decision table. Raises `PackRefused` with the file, the line of the case, and what is wrong with it."""
+    value = read_yaml(source)
     try:
-        table = msgspec.convert(read_yaml(source), Table)
+        table = msgspec.convert(_with_lines(value, source.text), Table)
     except msgspec.ValidationError as error:
         raise PackRefused([Problem(source.file, 0, f"{error}.", "Compare it with the tables of the pack.")]) from None
     for row in table.cases:
@@ -177,8 +183,20 @@ def read_table(source: Text) -> Table:
             table.input_of(row)
         except (KeyError, ValueError) as error:
             what = f"The case {row.case!r} cannot be put together: {error}."
-            raise PackRefused([Problem(source.file, 0, what, "Define every name it uses.")]) from None
+            raise PackRefused([Problem(source.file, row.line, what, "Define every name it uses.")]) from None
     return table
+
+
+def _with_lines(value: Any, text: str) -> Any:
+    """Write into each row of a table on which line of its file it begins."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    members = node.value if isinstance(node, yaml.MappingNode) else []
+    for key, listed in members:
+        if key.value == "cases" and isinstance(listed, yaml.SequenceNode):
+            for row, place in zip(value["cases"], listed.value, strict=True):
+                if isinstance(row, dict):
+                    row["line"] = place.start_mark.line + 1
+    return value
 
 
 def mode_of(row: Row) -> Mode:

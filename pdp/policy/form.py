@@ -18,7 +18,12 @@ BUILTINS = {
 }
 ARGUMENTS = {"arguments", "parsed", "context"}  # what only the call itself has
 CLAIMED = "context"  # what the caller says about itself: it may raise friction, so no right rests on it
-TERMS = {"null", "boolean", "number", "string", "var", "array", "object", "set", "ref", "call"}
+TERMS = {"boolean", "number", "string", "var", "array", "object", "set", "ref", "call"}
+EMPTY = "A comprehension is empty when the facts are missing."
+STRANGE = {
+    "null": "`null` is what a lost fact may look like.",
+    **dict.fromkeys(("arraycomprehension", "setcomprehension", "objectcomprehension"), EMPTY),
+}
 INSTEAD = {
     "lt": "number.at_most, number.at_least, moment.before",
     "lte": "number.at_most",
@@ -120,8 +125,7 @@ class _Reading:
             return
         line, kind, value = _line(term, line), term["type"], term.get("value") or []
         if kind not in TERMS:
-            what = "A comprehension is empty when the facts are missing." if "comprehension" in kind else f"`{kind}`."
-            yield Offence(line, what, "Use a word of lib.")
+            yield Offence(line, STRANGE.get(kind, f"`{kind}`."), "Use a word of lib, or say what must be there.")
         elif kind == "call":
             yield from self._call(value, line)
         elif kind == "ref":
@@ -169,7 +173,7 @@ class _Reading:
             yield Offence(line, what, "Set `stage: call` to read the call; permits and duties never read the context.")
 
     def _path(self, names: list[Any], line: int) -> Iterator[Offence]:
-        if names[0] == "rego":
+        if names == ["rego", "v1"]:
             return
         if names[0] != "data" or len(names) < 2 or names[1] not in READABLE:  # noqa: PLR2004  # data and a name
             yield Offence(line, "Rules read input, data.config and data.lib.", "Put values into config.yaml.")

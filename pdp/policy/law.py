@@ -38,16 +38,17 @@ class Rule:
         """Say whether it is the organisation's, and not the pack's."""
         return self.file.startswith("org/")
 
-    def words(self) -> dict[str, str]:
+    def words(self) -> dict[str, Any]:
         """Return what the manifest says about the rule."""
         names = ("title", "description", "remedy", "owner", "severity", "stage", "file")
-        return {name: str(getattr(self, name)) for name in names}
+        said = {name: getattr(self, name) for name in names}
+        return said | {"good": list(self.good), "bad": list(self.bad)}
 
 
 def read_rules(sources: list[Source], inspected: dict[str, Any]) -> dict[str, Rule]:
     """Return every rule of the four folders by its code. Raises `PackRefused` for missing or unreadable words."""
     annotations = inspected.get("annotations") or []
-    problems = list(_foreign_schemas(annotations, sources))
+    problems = list(_beyond_the_rule(annotations, sources))
     rules = {}
     for source in sources:
         if source.folder in FOLDERS:
@@ -111,11 +112,20 @@ def _examples(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(listed) if all(isinstance(item, dict) for item in listed) else ()
 
 
-def _foreign_schemas(annotations: list[dict[str, Any]], sources: list[Source]) -> Iterator[Problem]:
-    """A rule that brings a schema of its own would switch off the check against ours."""
+def _beyond_the_rule(annotations: list[dict[str, Any]], sources: list[Source]) -> Iterator[Problem]:
+    """A rule that brings a schema of its own would switch off the check against ours, and nobody asks it but us."""
     files = {source.path: source for source in sources}
     for entry in annotations:
         source = files.get(str(entry["location"]["file"]).removeprefix("./"))
-        if source is not None and source.folder in FOLDERS and entry["annotations"].get("schemas"):
+        if source is None or source.folder not in FOLDERS:
+            continue
+        said, line = entry["annotations"], entry["location"]["row"]
+        if said.get("schemas"):
             instead = "Remove it: rules are checked against the schemas of the PDP."
-            yield Problem(source.file, entry["location"]["row"], "METADATA brings a schema of its own.", instead)
+            yield Problem(source.file, line, "METADATA brings a schema of its own.", instead)
+        if said.get("entrypoint"):
+            yield Problem(
+                source.file, line, "METADATA makes an entrypoint.", "Remove it: decision.rego asks the rules."
+            )
+        if said.get("scope") == "subpackages":
+            yield Problem(source.file, line, "METADATA is about packages below this one.", "Set `scope: package`.")

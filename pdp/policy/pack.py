@@ -16,18 +16,22 @@ from typing import Any
 
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
+from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
 from .law import Rule, read_rules
+from .losses import reads
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
-from .sources import FOLDERS, SHARED, Source, collect
+from .sources import FOLDERS, SHARED, Found, Source, Text, collect
 from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
 
-ROOTS = [*SHARED, *FOLDERS, "config", "manifest"]  # what the bundle owns in OPA's data; nobody else writes there
+DATA = ("cases", "config", "manifest")
+ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
+ALLOWED = "capabilities.json"
 REVISION_TAG = "mcp-pdp/policy/v1"
 
 
@@ -35,7 +39,8 @@ REVISION_TAG = "mcp-pdp/policy/v1"
 class Pack:
     """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
 
-    `weights`: what its config.yaml says that evidence of risk weighs.
+    `weights`: what its config.yaml says that evidence of risk weighs. `tables`: the decision tables of the pack and of
+    the organisation, by file; they decide nothing, so the revision does not cover them.
     """
 
     revision: str
@@ -43,6 +48,7 @@ class Pack:
     rules: dict[str, Rule] = field(repr=False)
     config: dict[str, Any] = field(repr=False)
     weights: Weights = field(repr=False)
+    tables: dict[str, Table] = field(repr=False)
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""
@@ -65,7 +71,7 @@ def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
     _must_match_this_pdp(source)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found.sources, values, target)
+        return _Build(Compiler(opa), Path(folder), source / ALLOWED).pack(found, values, target)
 
 
 class _Build:
@@ -75,21 +81,24 @@ class _Build:
         self._rules = folder / "bundle"
         self._capabilities = capabilities.absolute()
 
-    def pack(self, sources: list[Source], values: Values, target: Path) -> Pack:
+    def pack(self, found: Found, values: Values, target: Path) -> Pack:
+        sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
         self._check_types(sources, values)
+        _must_ask_nothing(sources)
         modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
         rules = read_rules(sources, self._compiler.inspect(self._rules))
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
-        self._write_data(manifest | {"revision": revision}, values.config, revision)
+        self._write_data(manifest | {"revision": revision}, values.config, found.cases)
         return Pack(
             revision=revision,
             bundle=self._bundle(revision, target),
             rules=rules,
             config=values.config,
             weights=read_weights(values.config),
+            tables=tables,
         )
 
     def _write_rules(self, sources: list[Source]) -> None:
@@ -121,11 +130,12 @@ class _Build:
         if problems:
             raise PackRefused(problems)
 
-    def _write_data(self, manifest: dict[str, Any], config: dict[str, Any], revision: str) -> None:
-        for name, value in (("manifest", manifest), ("config", config)):
+    def _write_data(self, manifest: dict[str, Any], config: dict[str, Any], cases: list[Text]) -> None:
+        data = {"manifest": manifest, "config": config, "cases": {case.file: case.text for case in cases}}
+        for name in DATA:
             (self._rules / name).mkdir()
-            (self._rules / name / "data.json").write_bytes(canonical(value))
-        (self._rules / ".manifest").write_bytes(canonical({"revision": revision, "roots": sorted(ROOTS)}))
+            (self._rules / name / "data.json").write_bytes(canonical(data[name]))
+        (self._rules / ".manifest").write_bytes(canonical({"revision": manifest["revision"], "roots": ROOTS}))
 
     def _bundle(self, revision: str, target: Path) -> Path:
         built = self._folder / "bundle.tar.gz"
@@ -160,12 +170,31 @@ def revision_of(sources: list[Source], manifest: dict[str, Any], config: dict[st
     return digest(REVISION_TAG, content)
 
 
+def read_tables(cases: list[Text]) -> dict[str, Table]:
+    """Read decision tables, by file. Raises `PackRefused` with the file and the member that is wrong."""
+    return {case.file: read_table(case) for case in cases}
+
+
 def _must_match_this_pdp(source: Path) -> None:
-    """A pack written for another version of the input would be checked against fields that are not sent."""
+    """A pack written for another version of the input would be checked against fields that are not sent.
+
+    Nor may it allow itself more of Rego than the pack that comes with this package: no clock, network or randomness.
+    """
     if _json(source, "schemas/input.json") != input_schema():
         what = "The schema is not that of the input this PDP sends."
         instead = "Write it anew with `pdp policy schema`, and check the rules against it."
         raise PackRefused([Problem("schemas/input.json", 0, what, instead)])
+    if _json(source, ALLOWED) != _json(default_pack_dir(), ALLOWED):
+        what = "It is not the list of built-ins that this PDP allows."
+        raise PackRefused([Problem(ALLOWED, 0, what, "Restore it from the package: every pack uses the same.")])
+
+
+def _must_ask_nothing(sources: list[Source]) -> None:
+    """Words get what they look at from the rules, whose text alone says which facts they read."""
+    reading = [source for source in sources if source.folder == "lib" and reads(source.text)]
+    if reading:
+        what, instead = "A word of lib reads `input`.", "Let the rule pass it the fact."
+        raise PackRefused([Problem(source.file, 0, what, instead) for source in reading])
 
 
 def _json(source: Path, name: str) -> dict[str, Any]:

@@ -1,28 +1,52 @@
-"""The activation probe: the policy that runs must say no to nothing at all, in every single rule."""
+"""The activation probe: a policy says no to nothing at all, answers what is known, and gives nothing for a lost fact.
 
-import asyncio
+At activation one case of each kind and what the organisation wrote are tried, which takes about 0.1 s; `examine` tries
+everything (docs/decisions/0020-losses-at-activation.md).
+"""
+
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..engine import VERDICT, VISIBLE, Engine
 from ..errors import Refused
+from ..query import digest
+from .known import KNOWN, SERVER
+from .losses import Document
 from .problem import PackRefused, Problem
+from .trials import ask, cases_of, kinds_of, try_losses, verdict_on
 
 if TYPE_CHECKING:
     from .pack import Pack
 
 DECISION = "pdp/decision.rego"
-WITHIN_S = 5.0  # one evaluation takes a fraction of a millisecond; the engine may still be warming up
+ORG = "org/"  # how the names of an organisation's own files begin
+TWICE = 2  # inputs on which a rule of the pack is tried at activation; its own tests try it on all
+PROVEN: set[str] = set()  # what gained nothing in this process: the same rules on the same inputs need it only once
+TRIED_TAG = "mcp-pdp/tried/v1"
 
 
 async def probe(engine: Engine, pack: "Pack") -> None:
-    """Ask the running policy about the empty input. Raises `PackRefused` naming each rule that speaks for it.
+    """Try the running policy before it answers anybody. Raises `PackRefused` naming file, case, field and replacement.
 
-    Nothing may apply, hold, be open or be owed there; and the policy must be the one we built. Raises `Refused` with
-    an `engine.*` code when the engine does not answer.
+    On the empty input nothing may apply, hold, be open or be owed; the known allow and the known deny come out; and
+    no lost fact may gain anything. Raises `Refused` with an `engine.*` code when the engine does not answer, or runs
+    another policy than the one we built.
     """
-    verdict = await _ask(engine, VERDICT, b"{}", pack)
+    problems = await on_nothing(engine, pack) or await on_ourselves(engine, pack)
+    documents = at_activation(pack)
+    tried = digest(TRIED_TAG, {"policy": pack.revision, "on": documents})
+    if not problems and tried not in PROVEN:
+        often = {code: TWICE for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
+        problems = await try_losses(engine, pack, documents, often)
+    if problems:
+        raise PackRefused(problems)
+    PROVEN.add(tried)
+
+
+async def on_nothing(engine: Engine, pack: "Pack") -> list[Problem]:
+    """Ask about the empty input, where nothing may apply, hold, be open or be owed."""
+    verdict = await _said(engine, VERDICT, {}, pack)
     expected = {
         "effect": "deny",
         "permits": [],
@@ -32,19 +56,62 @@ async def probe(engine: Engine, pack: "Pack") -> None:
         "revision": pack.revision,
     }
     if verdict != expected:
-        raise PackRefused([*_loose(verdict, expected, pack)])
-    if await _ask(engine, VISIBLE, b'{"calls":[{}]}', pack) != {"tools": [], "revision": pack.revision}:
-        raise PackRefused([Problem(DECISION, 0, "It shows tools to nobody in particular.", "Restore it.")])
+        return [*_loose(verdict, expected, pack)]
+    if await _said(engine, VISIBLE, {"calls": [{}]}, pack) != {"tools": [], "revision": pack.revision}:
+        return [Problem(DECISION, 0, "It shows tools to nobody in particular.", "Restore it.")]
+    return []
 
 
-async def _ask(engine: Engine, entrypoint: str, document: bytes, pack: "Pack") -> dict[str, Any]:
-    deadline = asyncio.get_running_loop().time() + WITHIN_S
-    said = json.loads(await engine.evaluate(entrypoint, document, deadline))
+async def on_ourselves(engine: Engine, pack: "Pack") -> list[Problem]:
+    """Ask for the PDP's own principal: a known allow and a known deny, without which it would never be ready."""
+    allow, deny = cases_of({SERVER: KNOWN})
+    allowed = await verdict_on(engine, pack, allow.document)
+    denied = await verdict_on(engine, pack, deny.document)
+    if allowed is None or denied is None:
+        return [Problem(DECISION, 0, "There is no verdict on the PDP's own probe.", "Restore this file.")]
+    against = {*allowed.broken_guards, *allowed.shut_gates, *denied.broken_guards}
+    found = [*_each(pack, against, "It says no to the PDP's own probe, which would never be ready.", LET_PASS)]
+    found += _each(pack, denied.permits, "It gives a right to the PDP's own probe, which holds none.", GIVE_LESS)
+    if not found and (allowed.effect, denied.effect) != ("allow", "deny"):
+        what = f"The known allow came back as {allowed.effect}, the known deny as {denied.effect}."
+        found.append(Problem(DECISION, 0, what, "Restore this file, and let every duty be defined for a plain tool."))
+    return found
+
+
+LET_PASS = f'Write beside it a rule of the same name that says yes if `input.tool.server == "{SERVER}"`.'
+GIVE_LESS = "Name whom it is for: nobody holds a right by being a person."
+
+
+def at_activation(pack: "Pack") -> dict[str, Document]:
+    """Return by name what is tried at every activation: a case of each kind, and the organisation's own."""
+    cases = cases_of(pack.tables)
+    chosen = [*kinds_of(cases), *(case for case in cases if case.file.startswith(ORG))]
+    documents = {f"the case {case.row.case!r} of {case.file}": case.document for case in chosen}
+    return documents | examples_of(pack, ORG)
+
+
+def examples_of(pack: "Pack", start: str = "") -> dict[str, Document]:
+    """Return by name the examples of the rules whose file begins with `start`."""
+    return {
+        f"the {kind} example {number} of {rule.file}": example
+        for rule in pack.rules.values()
+        if rule.file.startswith(start)
+        for kind in ("good", "bad")
+        for number, example in enumerate(getattr(rule, kind), 1)
+    }
+
+
+async def _said(engine: Engine, entrypoint: str, document: Any, pack: "Pack") -> dict[str, Any]:
+    said = json.loads(await ask(engine, entrypoint, document))
     if not isinstance(said, dict):
         raise Refused("engine.garbled", f"{entrypoint} answered {type(said).__name__}")
     if said.get("revision") != pack.revision:
         raise Refused("engine.revision", f"expected {pack.revision}, the engine runs {said.get('revision')}")
     return said
+
+
+def _each(pack: "Pack", codes: Iterable[str], what: str, instead: str) -> list[Problem]:
+    return [Problem(pack.rules[code].file, 0, what, instead) for code in sorted(codes)]
 
 
 def _loose(verdict: dict[str, Any], expected: dict[str, Any], pack: "Pack") -> Iterator[Problem]:

@@ -17,7 +17,9 @@ BESIDE = {"README.md", "config.yaml", "cases"}  # in a pack or an org folder, be
 BESIDE_PACK = BESIDE | {"schemas", "capabilities.json", "org"}
 MAX_FILE_BYTES = 256 * 1024  # a rule is a page; this is a file somebody dropped in by mistake
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-IGNORE = re.compile(r"#\s*regal\s+ignore")
+IGNORE = re.compile(r"#.*regal\W+ignore", re.IGNORECASE)  # wider than Regal reads it today
+MARK = "\ufeff"
+LOCK = ".#"  # how an editor's lock on a file begins: a link that leads nowhere
 
 
 class Source(NamedTuple):
@@ -52,16 +54,10 @@ class Text(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Everything a pack and an org folder hold; `configs` are the config.yaml files, the pack's own first."""
+    """Everything a pack and an org folder hold: config.yaml files and decision tables, the pack's own first."""
 
     sources: list[Source]
     configs: list[Text]
-
-
-class Own(NamedTuple):
-    """What stands in an org folder beside its rules and is never loaded: their tests, and tables of cases."""
-
-    tests: list[Source]
     cases: list[Text]
 
 
@@ -70,26 +66,31 @@ def collect(pack: Path, org: Path | None) -> Found:
     org = the_only_org(pack, org)
     reader = _Reader()
     sources = reader.rules(pack, "", (*SHARED, *FOLDERS), BESIDE_PACK)
-    configs = reader.config(pack, "")
+    configs, cases = reader.config(pack, ""), reader.cases(pack, "")
     if org is not None:
         sources += reader.rules(org, "org/", FOLDERS, BESIDE)
         configs += reader.config(org, "org/")
-    problems = [*reader.problems, *_misnamed(sources), *_unlinted(sources), *_twice(sources), *_lacking(sources)]
+        cases += reader.cases(org, "org/")
+    problems = [*reader.problems, *misplaced(sources)]
     if problems:
         raise PackRefused(problems)
-    return Found(sources, configs)
+    return Found(sources, configs, cases)
 
 
-def own(pack: Path, org: Path | None) -> Own:
-    """Read the tests and tables of the org folder. Raises `PackRefused` when it, or one of them, cannot be read."""
+def misplaced(sources: list[Source]) -> Iterator[Problem]:
+    """Find what is wrong with the set of files, before anything reads what they say."""
+    for wrong in (_misnamed, _unlinted, _twice, _lacking):
+        yield from wrong(sources)
+
+
+def own_tests(pack: Path, org: Path | None) -> list[Source]:
+    """Read the tests in the org folder, which are never loaded. Raises `PackRefused` when one cannot be read."""
     org = the_only_org(pack, org)
-    if org is None:
-        return Own([], [])
     reader = _Reader()
-    found = Own(reader.tests(org, "org/"), reader.cases(org, "org/"))
+    tests = reader.tests(org, "org/") if org is not None else []
     if reader.problems:
         raise PackRefused(reader.problems)
-    return found
+    return tests
 
 
 def the_only_org(pack: Path, org: Path | None) -> Path | None:
@@ -117,7 +118,7 @@ class _Reader:
         for entry in _visible(root):
             if entry.name in folders and entry.is_dir():
                 found += self._folder(entry, prefix)
-            elif entry.name not in beside:
+            elif entry.name not in beside or entry.is_dir() is bool(entry.suffix):
                 instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
                 self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
         return found
@@ -135,11 +136,10 @@ class _Reader:
         found = []
         for file in _visible(root / "cases") if (root / "cases").is_dir() else []:
             name = f"{prefix}cases/{file.name}"
-            if file.suffix != ".yaml" or not file.is_file():
-                instead = "Name it CASES.yaml, or keep it elsewhere."
-                self.problems.append(Problem(name, 0, "Only tables of cases stand here; this is never run.", instead))
-            else:
+            if file.is_file() and file.suffix == ".yaml":
                 found.append(Text(name, self._text(file, name)))
+            else:
+                self.problems.append(Problem(name, 0, "Only decision tables (*.yaml) stand here.", "Remove this."))
         return found
 
     def _folder(self, folder: Path, prefix: str) -> list[Source]:
@@ -149,20 +149,33 @@ class _Reader:
             complaint = _out_of_place(file)
             if complaint is not None:
                 self.problems.append(Problem(prefix + path, 0, *complaint))
-            elif not file.name.endswith(TEST):
-                found.append(Source(path, prefix + path, self._text(file, prefix + path), own=bool(prefix)))
+                continue
+            text = self._text(file, prefix + path)
+            source = Source(path, prefix + path, text, own=bool(prefix))
+            if file.name.endswith(TEST):
+                self.problems += _unlinted([source])
+            else:
+                found.append(source)
         return found
 
     def _text(self, file: Path, name: str) -> str:
         try:
-            return file.read_text("utf-8")
+            text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             self.problems.append(Problem(name, 0, f"The file cannot be read ({error}).", "Make it readable UTF-8."))
             return ""
+        if text.startswith(MARK):
+            self.problems.append(Problem(name, 1, "The file begins with a byte order mark.", "Save it as plain UTF-8."))
+        return text.removeprefix(MARK)
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    """Return what stands in a folder. What an editor or a mount hides is passed over, but a hidden rule is not."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") or (entry.suffix == ".rego" and not entry.name.startswith(LOCK))
+    )
 
 
 def _out_of_place(file: Path) -> tuple[str, str] | None:

@@ -23,3 +23,5 @@ test_what_is_no_score_or_no_class_needs_one if {
 }
 
 test_without_values_everything_needs_one if not high_risk.open with input as call("read", 1) with config as {}
+
+test_a_call_without_any_risk_needs_no_approval if high_risk.open with input as call("read", 0)

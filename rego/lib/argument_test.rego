@@ -88,3 +88,8 @@ test_bounds_in_a_form_we_cannot_read_pass_nothing if {
 	set() == {1 | argument.placed_within(arguments, "p/t", input.missing)}
 	set() == {1 | argument.placed_within(arguments, input.missing, {})}
 }
+
+test_labels_by_key_and_a_limit_that_is_no_number_hold_for_nothing if {
+	not argument.well_labelled({"/amount": {"x": "money"}})
+	every wrong in [null, true, "10", [], {}] { not argument.labelled_at_most({}, {}, "money", wrong) }
+}

@@ -22,3 +22,13 @@ test_what_is_no_class_covers_nothing_and_is_not_covered if {
 	set() == {1 | impact.covers("privileged", input.missing)}
 	set() == {1 | impact.covers(input.missing, input.missing)}
 }
+
+test_no_two_classes_cover_each_other if {
+	classes := ["read", "write", "external", "destructive", "privileged"]
+	every place, class in classes {
+		every above in array.slice(classes, place + 1, 5) {
+			impact.covers(above, class)
+			not impact.covers(class, above)
+		}
+	}
+}

@@ -53,3 +53,9 @@ test_what_is_missing_passes_nothing if {
 	set() == {1 | list.contains_none(input.missing, ["a"])}
 	set() == {1 | list.contains_none([], input.missing)}
 }
+
+test_what_is_in_both_but_is_no_text_is_not_contained if {
+	not list.contains_all([null, 5], [null])
+	not list.contains_all(["a", {}], ["a", {}])
+	not list.filled({0: "a"})
+}

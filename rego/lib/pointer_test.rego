@@ -35,3 +35,8 @@ test_what_is_no_document_holds_nothing if {
 	}
 	set() == {1 | pointer.at(input.missing, "/amount")}
 }
+
+test_a_pointer_begins_with_a_slash if {
+	not pointer.at({"mount": 5}, "amount")
+	not pointer.at({"": {"a": 5}}, "x/a")
+}

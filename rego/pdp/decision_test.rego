@@ -164,3 +164,22 @@ test_a_manifest_without_guards_about_callers_shows_nothing if {
 test_what_is_no_call_has_no_entry if {
 	look(manifest, permits, guards, [{}, null, true, [], {"tool": {"server": "s"}}]).tools == []
 }
+
+test_a_manifest_that_lists_rules_by_key_denies if {
+	every folder, name in {"permits": "p", "guards": "g", "gates": "t", "duties": "d"} {
+		answer(object.union(manifest, {folder: {"x": name}}), permits, guards, gates, duties, {}).effect == "deny"
+	}
+}
+
+test_what_the_manifest_does_not_list_is_not_asked if {
+	more := {"d": {"duty": {"type": "none"}}, "e": {"duty": {"type": "redact", "pointers": ["/a"]}}}
+	answer(manifest, permits, guards, gates, more, {}) == plain
+	look(manifest, {"q": {"concerns": true, "applies": true}}, guards, [tool]).tools[0].permits == []
+}
+
+test_a_permit_about_the_caller_alone_that_does_not_apply_shows_nothing if {
+	listed := object.union(manifest, {"caller": {"permits": ["p"], "guards": ["g"]}})
+	every wrong in not_true {
+		look(listed, {"p": {"applies": wrong}}, guards, [tool]).tools == [object.union(sight, {"visible": false, "permits": []})]
+	}
+}

@@ -1,7 +1,8 @@
 """A pack of deliberate mistakes. The first line of each says which checkers must reject it, and each of them does.
 
-`place`, `schema`, `capabilities`, `form`, `law` and `probe` are steps of loading; the first that finds something ends
-it. `lint` is Regal with our rules, which authors run before that.
+`place`, `schema`, `capabilities`, `form`, `law`, `probe` (the empty input), `known` (the PDP's own probe) and `losses`
+are steps of loading; the first that finds something ends it. `examples` and `cases` are what `examine` finds besides,
+and `lint` is Regal with our rules, which authors run before all of it.
 """
 
 import asyncio
@@ -15,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from pdp.engine.opa import OpaClient
+from pdp.policy.examine import examine
 from pdp.policy.pack import Pack, PackRefused, probe
 from tests.policy.engine import running
 
 pytestmark = pytest.mark.promise("policy.canary")
 Build = Callable[[Path], Pack]
 CANARY = Path(__file__).parent / "canary"
-FILES = sorted(CANARY.rglob("*.rego"))
+FILES = sorted(file for file in CANARY.rglob("*.*") if file.is_file())
 NAMES = [str(file.relative_to(CANARY)) for file in FILES]
 SAYS = {
     "place": ("already has", "place and its package", "look away"),
@@ -33,7 +35,13 @@ SAYS = {
     ),
     "law": ("METADATA",),
     "probe": ("On an empty input",),
+    "known": ("the PDP's own probe",),
+    "losses": ("and did not before", "duties are less"),
+    "examples": ("example",),
+    "cases": ("The case 'bob may read' comes out as deny",),
 }
+RUNNING = {"probe", "known", "losses", "examples", "cases"}  # what it takes a running policy to find
+EXAMINED = {"examples", "cases"}  # ... and what is not tried at every start
 
 
 def checkers(file: Path) -> set[str]:
@@ -74,11 +82,13 @@ def test_every_step_has_a_canary() -> None:
 
 async def _load(name: str, build: Build, opa: Path, folder: Path) -> None:
     built = build(folder / "org")
-    assert "probe" in checkers(CANARY / name), "it was built, and should not have been"
+    assert checkers(CANARY / name) <= RUNNING, "it was built, and should not have been"
     with running(opa, folder, "--bundle", str(built.bundle)) as asked:
         client = OpaClient(f"unix://{asked.socket}", built.revision)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await probe(client, built)
+                assert checkers(CANARY / name) <= EXAMINED, "it was activated, and should not have been"
+                raise PackRefused(await examine(client, built))
         finally:
             await client.close()

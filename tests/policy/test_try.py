@@ -43,7 +43,10 @@ def test_a_case_that_comes_out_otherwise_is_marked_named_and_counted(tmp_path: P
     assert done.returncode == 1
     marks = [line[:2] for line in done.stdout.splitlines()]
     assert marks[1:4] == ["ok", "NO", "ok"]
-    assert "mine.yaml:12: The case 'somebody else' comes out otherwise: deny because guards.exports" in done.stdout
+    assert (
+        "mine.yaml:12: The case 'somebody else' comes out as allow; the table says deny because of guards.exports"
+        in done.stdout
+    )
     assert "3 cases, 1 problem." in done.stdout
 
 

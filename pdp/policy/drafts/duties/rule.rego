@@ -8,9 +8,7 @@
 #   owner: security
 #   severity: medium
 #   stage: caller
-#   good:
-#     - {tool: {labels: [NAME]}}
-#     - {tool: {labels: [another]}}
+#   good: {tool: {labels: [NAME]}}
 #   bad: {tool: {labels: NAME}}
 package duties.NAME
 

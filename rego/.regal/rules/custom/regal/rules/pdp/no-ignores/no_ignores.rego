@@ -9,7 +9,7 @@ import data.regal.result
 
 report contains violation if {
 	some comment in ast.comments_decoded
-	regex.match(`regal\s+ignore`, comment.text)
+	regex.match(`(?i)regal\W+ignore`, comment.text)
 
 	violation := result.fail(rego.metadata.chain(), result.with_text(comment))
 }

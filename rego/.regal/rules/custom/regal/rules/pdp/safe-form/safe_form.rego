@@ -35,6 +35,11 @@ departures contains [node, "A comprehension is empty when the facts are missing:
 	endswith(node.type, "comprehension")
 }
 
+departures contains [node, "`null` is what a lost fact may look like: compare with what must be there"] if {
+	walk(input.rules, [_, node])
+	node.type == "null"
+}
+
 departures contains [rule["else"], "`else` answers when the first test failed: write two rules"] if some rule in input.rules
 
 departures contains [rule.head, "`default` makes a rule answer when nothing is known"] if {

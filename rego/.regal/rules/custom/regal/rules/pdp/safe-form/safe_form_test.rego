@@ -25,6 +25,10 @@ test_each_departure_is_reported if {
 		`holds if { x := [y | some y in input.a]; x == [] }`,
 		`holds if { x := {y | some y in input.a}; x == set() }`,
 		`holds if { x := {y: 1 | some y in input.a}; x == {} }`,
+		`holds if input.a == null`,
+		`holds if _x(input.a)
+
+_x(null) := true`,
 		`holds if input.a else := true`,
 		`default holds := true`,
 		`holds contains x if some x in input.a`,

@@ -1,0 +1,218 @@
+"""Losing a fact never helps: each field of an input removed, or made null, true, [] or {}, and what comes of it. Pure.
+
+A loss can only gain where a rule said no, and only in a rule that reads what was lost. Rules of the safe form name each
+fact they read, so their text says which losses concern them, and the same loss of the same facts need be tried once.
+
+What restricts is a statement and not a loss (docs/decisions/0011-lost-facts.md): `STATEMENTS` names those lists, which
+alone may be emptied or shortened. Every other value for them, and everything else, must not help.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..decide import Reply
+
+Path = tuple[str | int, ...]
+Document = dict[str, Any]
+REMOVED: Any = object()
+INSTEAD: dict[str, Any] = {"removed": REMOVED, "null": None, "true": True, "[]": [], "{}": {}}
+STATEMENTS: dict[str, list[str]] = {
+    r"tool/(labels|required_scopes)": ["[]"],
+    r"tool/(labels|required_scopes)/\d+": ["removed"],
+    r"tool/argument_labels": ["{}"],
+    r"tool/argument_labels/[^/]+": ["removed", "[]"],
+    r"tool/argument_labels/[^/]+/\d+": ["removed"],
+    r"caller/(person|agent)/entitlements/\d+/constraints": ["[]"],
+    r"caller/(person|agent)/entitlements/\d+/constraints/\d+": ["removed"],
+    r"caller/person/(groups|roles)": ["[]"],
+    r"caller/person/(groups|roles)/\d+": ["removed"],
+    r"caller/delegation/chain": ["[]"],
+    r"caller/delegation/chain/\d+": ["removed"],
+    r"arguments/.+": ["[]"],  # of a list the caller sent: an empty or shorter one is another call, decided by itself
+    r"arguments/.+/\d+": ["removed"],
+}
+READ = re.compile(r"\binput\b((?:\.\w+)*)")
+APPROVED: Path = ("approval", "gates")  # the one fact that decision.rego itself reads
+RANK = {"deny": 0, "needs_approval": 1, "allow": 2}
+LISTS = {("redact", "pointers"), ("notify", "to")}  # members of duties that only get longer ...
+LIMITS = {("limit", "max_items"), ("limit", "max_bytes")}  # ... and that only get smaller; any other stays as it is
+
+
+class Loss(NamedTuple):
+    """One field of an input lost: its path, and what stands there instead (a key of `INSTEAD`)."""
+
+    path: Path
+    instead: str
+
+    def __str__(self) -> str:
+        field = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in self.path)
+        return f"input{field} {'removed' if self.instead == 'removed' else f'replaced by {self.instead}'}"
+
+
+class Gain(NamedTuple):
+    """What a loss brought: the code of the rule, or `duties` or `pdp.decision`, and what it does that it did not."""
+
+    code: str
+    what: str
+
+
+def losses(document: Document) -> Iterator[Loss]:
+    """Return every loss of a document that is one."""
+    for path, value in _fields(document):
+        for instead in INSTEAD:
+            if not is_statement(path, value, instead):
+                yield Loss(path, instead)
+
+
+def spoilt(document: Document, loss: Loss) -> Document:
+    """Return a copy of the document that suffered the loss; unchanged where the field is not there."""
+    copy = deepcopy(document)
+    place: Any = copy
+    try:
+        for key in loss.path[:-1]:
+            place = place[key]
+        if loss.instead == "removed":
+            del place[loss.path[-1]]
+        else:
+            place[loss.path[-1]] = deepcopy(INSTEAD[loss.instead])
+    except (KeyError, IndexError, TypeError):
+        return deepcopy(document)
+    return copy
+
+
+def is_statement(path: Path, value: Any, instead: str) -> bool:
+    """Say whether the field at `path`, now `value`, would then say something else rather than be lost."""
+    if isinstance(value, bool) and instead == "true":
+        return True
+    if path[0] == "arguments" and instead == "[]" and not isinstance(value, list):
+        return False
+    text = "/".join(str(key).replace("/", "~1") for key in path)
+    return any(instead in values and re.fullmatch(known, text) for known, values in STATEMENTS.items())
+
+
+def gains(before: Reply, after: Reply | None) -> list[Gain]:
+    """Say what came to be permitted, or is no longer owed. `after` is None when there was no verdict: a deny."""
+    if after is None:
+        return []
+    found = [Gain(code, "applies") for code in _new(after.permits, before.permits)]
+    found += [Gain(code, "holds") for code in _new(before.broken_guards, after.broken_guards)]
+    found += [Gain(code, "is open") for code in _new(before.shut_gates, after.shut_gates)]
+    if after.effect != "deny" and (less := shrunk(before.duties, after.duties)):
+        found.append(Gain("duties", f"are less: {less}"))
+    if not found and RANK[after.effect] > RANK[before.effect]:
+        found.append(Gain("pdp.decision", f"says {after.effect} instead of {before.effect}"))
+    return found
+
+
+def shrunk(before: Iterable[Document], after: Iterable[Document]) -> str | None:
+    """Return the first thing that was owed and is not any more; None when at least as much is owed."""
+    owed, limits = _owed(before)
+    still, limits_still = _owed(after)
+    for thing in sorted(owed - still):
+        return " ".join(thing)
+    for (kind, member), limit in limits.items():
+        if limits_still.get((kind, member), limit + 1) > limit:
+            return f"{kind} {member} {limit}"
+    return None
+
+
+def reads(text: str) -> frozenset[Path]:
+    """Return the paths of the input that a rule's text names; what stands below them is read too.
+
+    Comments are no code. A reference that goes on in brackets is read up to there.
+    """
+    code = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("#"))
+    return frozenset(tuple(found[1:].split(".")) if found else () for found in READ.findall(code))
+
+
+def pruned(document: Document, wanted: Iterable[Path]) -> Document:
+    """Return a document of only what stands at the paths `wanted`, or below."""
+    below: dict[Any, list[Path]] = {}
+    for path in wanted:
+        if not path:
+            return document
+        below.setdefault(path[0], []).append(path[1:])
+    return {
+        key: pruned(document[key], paths) if isinstance(document[key], dict) else document[key]
+        for key, paths in below.items()
+        if key in document
+    }
+
+
+def touches(path: Path, wanted: Iterable[Path]) -> bool:
+    """Say whether a loss at `path` changes what stands at one of the paths `wanted`."""
+    return any(path[: len(want)] == want or want[: len(path)] == path for want in wanted)
+
+
+class Untried:
+    """Says which losses of a document are worth trying: no rule that said no has met the same loss of the same facts.
+
+    `texts` are the texts of the rules by code, `often` on how many documents at most to try one.
+    """
+
+    def __init__(self, texts: dict[str, str], often: Mapping[str, int]) -> None:
+        self._reads = {code: reads(text) for code, text in texts.items()} | {"pdp.decision": frozenset({APPROVED})}
+        self._all = frozenset().union(*self._reads.values())
+        self._met: set[tuple[str, bytes, Loss]] = set()
+        self._often = dict(often)
+
+    def of(self, document: Document, before: Reply) -> Iterator[tuple[Loss, Document]]:
+        """Return each such loss, and the part of the document that rules read, after it."""
+        codes = [code for code in self._refusing(before) if self._often.get(code, 1) > 0]
+        facts = {code: msgspec.json.encode(pruned(document, self._reads[code])) for code in codes}
+        self._often |= {code: self._often[code] - 1 for code in codes if code in self._often}
+        read = pruned(document, self._all)
+        for loss in losses(read):
+            concerned = {(code, said, loss) for code, said in facts.items() if touches(loss.path, self._reads[code])}
+            if concerned - self._met:
+                self._met |= concerned
+                yield loss, spoilt(read, loss)
+
+    def _refusing(self, before: Reply) -> list[str]:
+        """Return the rules that could still be won over: they said no, or made the call owe something."""
+        said_no = {*before.broken_guards, *before.shut_gates}
+        clear = bool(before.permits) and not before.broken_guards
+        return [
+            code
+            for code in self._reads
+            if code in said_no
+            or (code.startswith("permits.") and code not in before.permits)
+            or (code.startswith("duties.") and (before.duties or (clear and before.effect == "deny")))
+            or (code == "pdp.decision" and before.shut_gates)
+        ]
+
+
+def _fields(value: Any, here: Path = ()) -> Iterator[tuple[Path, Any]]:
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, below in items:
+        yield (*here, key), below
+        yield from _fields(below, (*here, key))
+
+
+def _new(now: Iterable[str], then: Iterable[str]) -> list[str]:
+    return sorted(set(now) - set(then))
+
+
+def _owed(duties: Iterable[Document]) -> tuple[set[tuple[str, ...]], dict[tuple[str, str], float]]:
+    """Take duties apart: single things that are owed, and limits, of which the smallest counts."""
+    owed: set[tuple[str, ...]] = set()
+    limits: dict[tuple[str, str], float] = {}
+    for duty in duties:
+        kind = duty["type"]
+        owed.add((kind,))
+        for member, value in duty.items():
+            if (kind, member) in LISTS and isinstance(value, list):
+                owed |= {(kind, member, str(item)) for item in value}
+            elif (kind, member) in LIMITS and isinstance(value, int | float):
+                limits[kind, member] = min(value, limits.get((kind, member), value))
+            else:
+                owed.add((kind, member, str(value)))
+    return owed, limits

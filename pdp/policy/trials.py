@@ -1,0 +1,214 @@
+"""Trials: a running policy is asked about cases and examples, and each answer is compared with what it has to be."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+
+from ..decide import Reply, read_reply, verdict_from
+from ..engine import VERDICT, Engine
+from ..errors import Refused
+from .cases import Row, Table
+from .form import ASKED
+from .law import Rule
+from .losses import Document, Loss, Untried, gains
+from .problem import Problem
+
+if TYPE_CHECKING:
+    from .pack import Pack
+
+T = TypeVar("T")
+R = TypeVar("R")
+WITHIN_S = 5.0  # one evaluation takes a fraction of a millisecond; the engine may still be warming up
+AT_ONCE = 8  # more keeps no engine busier, and holds other callers up
+ALWAYS: Mapping[str, int] = MappingProxyType({})
+NO_VERDICT = frozenset({"engine.garbled", "engine.undefined"})  # the engine is well, and this input has no verdict
+
+
+class Case(NamedTuple):
+    """A row of a decision table, where it stands, and what policy looks at for it."""
+
+    file: str
+    row: Row
+    document: Document
+
+
+def cases_of(tables: dict[str, Table]) -> list[Case]:
+    """Return every row of the tables, which are given by file."""
+    return [
+        Case(file, row, msgspec.to_builtins(table.input_of(row)))
+        for file, table in tables.items()
+        for row in table.cases
+    ]
+
+
+def kinds_of(cases: Iterable[Case]) -> list[Case]:
+    """Return the first case of each way of acting and effect, and the first that owes each type of duty."""
+    kinds: dict[Any, Case] = {}
+    for case in cases:
+        for kind in ((case.document["caller"]["mode"], case.row.expect), *case.row.duties):
+            kinds.setdefault(kind, case)
+    return list({(case.file, case.row.case): case for case in kinds.values()}.values())
+
+
+async def ask(engine: Engine, entrypoint: str, document: Any) -> bytes:
+    """Evaluate one input, in plenty of time. Raises `Refused` with an `engine.*` code."""
+    return await engine.evaluate(
+        entrypoint, msgspec.json.encode(document), asyncio.get_running_loop().time() + WITHIN_S
+    )
+
+
+async def verdict_on(engine: Engine, pack: "Pack", document: Document) -> Reply | None:
+    """Return the verdict on one input, read as `decide` reads it; None where that would be a deny without one.
+
+    Raises `Refused` when the engine is away, late, or runs another policy.
+    """
+    try:
+        return read_reply(await ask(engine, VERDICT, document), pack)
+    except Refused as refusal:
+        if refusal.code in NO_VERDICT:
+            return None
+        raise
+
+
+async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+    """Do `work` on every item, a few at once; the results come in no order. `items` is read as they are worked on."""
+    waiting = iter(items)
+
+    async def take() -> list[R]:
+        return [await work(item) for item in waiting]
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            takers = [group.create_task(take()) for _ in range(AT_ONCE)]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # each of them found the same engine away
+    return [result for taker in takers for result in taker.result()]
+
+
+async def try_cases(engine: Engine, pack: "Pack", cases: Iterable[Case]) -> list[Problem]:
+    """Find the rows that do not come out as their table says."""
+
+    async def wrong(case: Case) -> list[Problem]:
+        return list(not_as_said(case, await verdict_on(engine, pack, case.document), pack))
+
+    return _sorted(await each(cases, wrong))
+
+
+async def try_examples(engine: Engine, rules: Iterable[Rule]) -> list[Problem]:
+    """Find the good examples of METADATA on which their rule does not say yes, and the bad ones on which it does.
+
+    Asks each rule by itself, which an OPA answers and a compiled policy does not.
+    """
+
+    async def wrong(example: tuple[Rule, str, Document]) -> list[Problem]:
+        rule, kind, document = example
+        yes = _is_yes(rule, await _answer_of(engine, rule, document))
+        return [] if yes is (kind == "good") else [_not_an_example(rule, kind, document)]
+
+    listed = ((rule, kind, example) for rule in rules for kind in ("good", "bad") for example in getattr(rule, kind))
+    return _sorted(await each(listed, wrong))
+
+
+async def try_losses(
+    engine: Engine, pack: "Pack", documents: dict[str, Document], often: Mapping[str, int] = ALWAYS
+) -> list[Problem]:
+    """Find the rules that say yes, and the duties that shrink, when a field of one of the named inputs is lost.
+
+    `often` says on how many of the inputs at most to try a rule, by code; the others are tried on all.
+    """
+    untried = Untried({code: rule.text for code, rule in pack.rules.items()}, often)
+    found: list[Problem] = []
+    for name, document in documents.items():
+        before = await verdict_on(engine, pack, document)
+        if before is None:
+            found.append(_no_verdict(name))
+            continue
+        found += await _gains_by(engine, pack, name, before, untried.of(document, before))
+    return found
+
+
+async def _gains_by(
+    engine: Engine, pack: "Pack", name: str, before: Reply, tried: Iterable[tuple[Loss, Document]]
+) -> list[Problem]:
+    async def gained(spoilt: tuple[Loss, Document]) -> list[Problem]:
+        loss, document = spoilt
+        after = await verdict_on(engine, pack, document)
+        return [_gained(pack, gain.code, gain.what, name, loss) for gain in gains(before, after)]
+
+    return _sorted(await each(tried, gained))
+
+
+async def _answer_of(engine: Engine, rule: Rule, document: Document) -> Any:
+    try:
+        return json.loads(await ask(engine, f"{rule.folder}/{rule.name}/{ASKED[rule.folder]}", document))
+    except Refused as refusal:
+        if refusal.code in NO_VERDICT:
+            return None
+        raise
+
+
+def _is_yes(rule: Rule, answer: Any) -> bool:
+    if rule.folder == "duties":
+        return isinstance(answer, dict) and answer.get("type") not in {None, "none"}
+    return answer is True
+
+
+def not_as_said(case: Case, reply: Reply | None, pack: "Pack") -> Iterator[Problem]:
+    """Find how the verdict on a case is not what its table says."""
+    row = case.row
+    if reply is None:
+        yield _no_verdict(f"the case {row.case!r}", case.file)
+        return
+    verdict = verdict_from(reply, pack)
+    came = verdict.effect, sorted(reason.code for reason in verdict.reasons), sorted(d["type"] for d in verdict.duties)
+    said = row.expect, sorted(row.because), sorted(row.duties)
+    if came != said:
+        what = f"The case {row.case!r} comes out as {_outcome(*came)}; the table says {_outcome(*said)}."
+        yield Problem(case.file, row.line, what, "Correct the table or the rules, whichever is wrong.")
+
+
+def _outcome(effect: str, because: list[str], duties: list[str]) -> str:
+    reasons = f" because of {', '.join(because)}" if because else ""
+    owed = f" with {', '.join(duties)}" if duties else ""
+    return effect + reasons + owed
+
+
+def _not_an_example(rule: Rule, kind: str, document: Document) -> Problem:
+    says = "does not say yes" if kind == "good" else "says yes"
+    what = f"The rule {says} on its {kind} example {_short(document)}."
+    return Problem(rule.file, line_of(rule.text, f"#   {kind}:"), what, "Correct the example or the rule.")
+
+
+def _gained(pack: "Pack", code: str, what: str, name: str, loss: Loss) -> Problem:
+    said = f"On {name} with {loss}"
+    if code in pack.rules:
+        rule = pack.rules[code]
+        instead = "Name the fact that must be there, with a word that checks its type: a lost fact must never help."
+        line = line_of(rule.text, ASKED[rule.folder])
+        return Problem(rule.file, line, f"{said} this rule {what}, and did not before.", instead)
+    instead = "Let a duty be undefined when a fact it relies on is lost."
+    return Problem(code, 0, f"{said} {code} {what}.", instead)
+
+
+def _no_verdict(name: str, file: str = "pdp/decision.rego") -> Problem:
+    what = f"There is no verdict on {name}: two rules of one name give two values."
+    return Problem(file, 0, what, "Let at most one of the rules of a name speak on any input.")
+
+
+def line_of(text: str, start: str) -> int:
+    """Return the number of the first line of a rule that begins with `start`; 0 when there is none."""
+    lines = (number for number, line in enumerate(text.split("\n"), 1) if line.startswith(start))
+    return next(lines, 0)
+
+
+def _short(document: Document) -> str:
+    text = json.dumps(document)
+    return text if len(text) <= 200 else f"{text[:200]}..."  # noqa: PLR2004  # characters, of a line people read
+
+
+def _sorted(found: Iterable[list[Problem]]) -> list[Problem]:
+    return sorted(problem for problems in found for problem in problems)
