@@ -47,6 +47,7 @@ class AgentFacts(Struct, frozen=True):
 
     id: str
     owners: list[str]
+    roles: list[str]
     max_impact: Impact
     ceiling: list[str]
     entitlements: list[Entitlement]
@@ -134,6 +135,7 @@ def _agent_facts(agents: list[Principal], tool: ToolRef, now: str) -> AgentFacts
     return AgentFacts(
         id=wheel.id,
         owners=wheel.owners,
+        roles=[role.id for role in agents[0].roles if role.expires_at > now],
         max_impact=shared_impact(agents),
         ceiling=shared_ceiling(agents, tool),
         entitlements=_entitlements(agents[0], tool, now),

@@ -51,6 +51,7 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     max_impact: Impact
     ceiling: list[str]
     owners: list[str] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
     rights: list[Right] = field(default_factory=list)
 
 
@@ -157,6 +158,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
         return AgentFacts(
             id=row.agent,
             owners=agent.owners,
+            roles=agent.roles,
             max_impact=agent.max_impact,
             ceiling=_covering(agent.ceiling, row.tool),
             entitlements=_rights(agent.rights, row),

@@ -10,7 +10,7 @@ from ..enrich import Impact
 from ..errors import Fault
 from .arguments import input_schema
 
-ARGUMENT_LABELS = SENSITIVE | {"money", "path", "url", "text"}
+ARGUMENT_LABELS = SENSITIVE | {"money", "path", "url", "text", "beneficiary"}
 OWN_LABEL = re.compile(r"x-[a-z0-9][a-z0-9_-]{0,62}\Z")
 TOOL_LABEL = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}\Z")
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}\Z")  # RFC 6749, section 3.3: scope-token

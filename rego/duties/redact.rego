@@ -22,4 +22,4 @@ duty := {"type": "redact", "pointers": _pointers} if list.filled(_pointers)
 
 duty := {"type": "none"} if _pointers == []
 
-_pointers := tool.pointers(input.tool, config.duties.redact.labels, config.duties.redact.tools)
+_pointers := tool.gathered(input.tool, config.duties.redact.labels, config.duties.redact.tools)

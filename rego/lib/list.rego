@@ -20,6 +20,14 @@ filled(items) if {
 }
 
 # METADATA
+# title: Empty
+# description: "`items` is a list, and there is nothing in it."
+empty(items) if {
+	is_array(items)
+	[item | some item in items] == []
+}
+
+# METADATA
 # title: Contains all
 # description: "Both are lists, `needed` of text, and everything in it is in `held`."
 contains_all(held, needed) if {
@@ -29,6 +37,16 @@ contains_all(held, needed) if {
 		is_string(item)
 		item in held
 	}
+}
+
+# METADATA
+# title: Contains any
+# description: "Both are lists of text, and something in `wanted` is in `held`."
+contains_any(held, wanted) if {
+	of_text(held)
+	of_text(wanted)
+	some item in wanted
+	item in held
 }
 
 # METADATA

@@ -59,3 +59,28 @@ test_what_is_in_both_but_is_no_text_is_not_contained if {
 	not list.contains_all(["a", {}], ["a", {}])
 	not list.filled({0: "a"})
 }
+
+test_an_empty_list_has_nothing_in_it if {
+	list.empty([])
+	every filled in [["a"], [null], [false], [[]], [0]] { not list.empty(filled) }
+	every other in no_lists { not list.empty(other) }
+	set() == {1 | list.empty(input.missing)}
+}
+
+test_a_list_contains_any_of_what_is_wanted if {
+	list.contains_any(["a", "b"], ["c", "b"])
+	not list.contains_any(["a"], ["b", "c"])
+	not list.contains_any([], ["a"])
+	not list.contains_any(["a"], [])
+}
+
+test_what_is_no_list_of_text_contains_nothing_that_is_wanted if {
+	every other in no_lists {
+		not list.contains_any(other, ["a"])
+		not list.contains_any(["a", "b"], other)
+	}
+	not list.contains_any(["a", 5], ["a"])
+	not list.contains_any(["a"], ["a", 5])
+	set() == {1 | list.contains_any(input.missing, ["a"])}
+	set() == {1 | list.contains_any(["a"], input.missing)}
+}

@@ -22,6 +22,15 @@ at_least(value, limit) if {
 }
 
 # METADATA
+# title: Less
+# description: "`value` and `limit` are numbers, and `value` is smaller."
+less(value, limit) if {
+	is_number(value)
+	is_number(limit)
+	value < limit
+}
+
+# METADATA
 # title: Between
 # description: "All three are numbers, and `value` lies between `low` and `high`, both included."
 between(value, low, high) if {
@@ -30,4 +39,14 @@ between(value, low, high) if {
 	is_number(high)
 	low <= value
 	value <= high
+}
+
+# METADATA
+# title: Least
+# description: The smallest of what stands under `name` in a list of objects; undefined when there is none, or one is no number.
+least(items, name) := min(values) if {
+	is_array(items)
+	values := [item[name] | some item in items]
+	count(values) == count(items)
+	every value in values { is_number(value) }
 }

@@ -40,3 +40,35 @@ test_what_is_missing_does_not_compare if {
 	set() == {1 | number.at_least(input.missing, 0)}
 	set() == {1 | number.at_least(9, input.missing)}
 }
+
+test_a_number_is_less_than_what_is_larger if {
+	number.less(4.99, 5)
+	not number.less(5, 5)
+	not number.less(5.01, 5)
+}
+
+test_only_numbers_are_less if {
+	every other in others {
+		not number.less(other, 9)
+		not number.less(1, other)
+	}
+	set() == {1 | number.less(input.missing, 9)}
+	set() == {1 | number.less(1, input.missing)}
+}
+
+test_the_least_is_the_smallest_under_the_name if {
+	number.least([{"a": 3, "b": 1}, {"a": 2, "b": 9}], "a") == 2
+	number.least([{"a": 3, "b": 1}, {"a": 2, "b": 9}], "b") == 1
+	number.least([{"a": 0}], "a") == 0
+}
+
+test_there_is_no_least_of_what_are_no_numbers if {
+	every other in others {
+		not number.least([{"a": 3}, {"a": other}], "a")
+		not number.least([{"b": 3}, other], "b")
+		not number.least(other, "a")
+	}
+	not number.least([{"a": 3}, {"b": 1}], "a")
+	not number.least({"x": {"a": 3}}, "a")
+	set() == {1 | number.least(input.missing, "a")}
+}

@@ -27,6 +27,15 @@ found(document, pointer) := [value |
 ]
 
 # METADATA
+# title: Nowhere
+# description: "`document` is an object in which nothing stands at `pointer`, not even null."
+nowhere(document, pointer) if {
+	is_object(document)
+	paths := array.concat([segments(pointer)], others(pointer))
+	every path in paths { object.get(document, path, 0) != object.get(document, path, 1) }
+}
+
+# METADATA
 # title: Segments
 # description: What stands between the slashes of a pointer.
 segments(pointer) := split(substring(pointer, 1, -1), "/") if startswith(pointer, "/")

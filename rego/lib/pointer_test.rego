@@ -40,3 +40,23 @@ test_a_pointer_begins_with_a_slash if {
 	not pointer.at({"mount": 5}, "amount")
 	not pointer.at({"": {"a": 5}}, "x/a")
 }
+
+test_nothing_stands_where_there_is_no_member if {
+	every pointer_to_nothing in ["/missing", "/amount/x", "/order/items/2", "/order/items/0/size", "/order/1", "/a~1b/x"] {
+		pointer.nowhere(document, pointer_to_nothing)
+	}
+}
+
+test_something_stands_where_a_value_is_even_null if {
+	every place in ["/amount", "/none", "/order", "/order/items/0", "/order/0", "/a~1b", "/a~1b/m~0n"] {
+		not pointer.nowhere(document, place)
+	}
+	every value in [false, 0, 1, "", [], {}] { not pointer.nowhere({"x": value}, "/x") }
+}
+
+test_what_is_no_pointer_or_no_document_is_not_said_to_hold_nothing if {
+	every other in [null, true, 5, "", "amount", [], {}, ["amount"]] { not pointer.nowhere(document, other) }
+	every other in [null, true, 5, "amount", [], [5]] { not pointer.nowhere(other, "/missing") }
+	set() == {1 | pointer.nowhere(document, input.missing)}
+	set() == {1 | pointer.nowhere(input.missing, "/missing")}
+}

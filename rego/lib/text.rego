@@ -27,3 +27,12 @@ starts_with(value, prefix) if {
 # title: Climbs
 # description: "`value` has a path segment `..`, with slashes of either kind."
 climbs(value) if ".." in split(replace(value, `\`, "/"), "/")
+
+# METADATA
+# title: Differs
+# description: "Both are text, and not the same, whatever the case and the blanks in it."
+differs(value, other) if {
+	is_string(value)
+	is_string(other)
+	lower(replace(value, " ", "")) != lower(replace(other, " ", ""))
+}

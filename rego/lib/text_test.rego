@@ -41,3 +41,25 @@ test_a_path_that_climbs_starts_with_nothing if {
 	every climbing in ["/data/../etc/passwd", `/data/..\etc`, "/data/.."] { not text.starts_with(climbing, "/data/") }
 	text.starts_with("/data/a..b", "/data/")
 }
+
+test_text_differs_from_other_text if {
+	text.differs("alice", "bob")
+	text.differs("alice", "alice2")
+	not text.differs("alice", "alice")
+}
+
+test_case_and_blanks_make_no_difference if {
+	every same in ["Alice", "ALICE", " alice", "alice ", "al ice"] {
+		not text.differs(same, "alice")
+		not text.differs("alice", same)
+	}
+}
+
+test_only_text_differs_from_text if {
+	every other in others {
+		not text.differs(other, "a")
+		not text.differs("b", other)
+	}
+	set() == {1 | text.differs(input.missing, "a")}
+	set() == {1 | text.differs("a", input.missing)}
+}

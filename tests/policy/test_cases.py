@@ -55,4 +55,11 @@ def test_a_table_that_cannot_be_read_is_refused_with_its_name(text: str, wrong: 
 
 
 def test_the_tables_are_where_the_package_keeps_them() -> None:
-    assert [file.stem for file in FILES] == ["agents_alone", "agents_for_people", "people_directly"]
+    assert [file.stem for file in FILES] == [
+        "agents_alone",
+        "agents_for_people",
+        "arguments",
+        "duties_apart",
+        "people_directly",
+        "time",
+    ]

@@ -6,6 +6,7 @@ be emptied or shortened. Every other value for them, and everything else, must n
 (docs/decisions/0011-lost-facts.md).
 """
 
+import math
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -33,7 +34,11 @@ STATEMENTS: dict[str, list[Any]] = {
     r"tool/argument_labels/[^/]+/\d+": [REMOVED],
     r"caller/(person|agent)/entitlements/\d+/constraints": [[]],
     r"caller/(person|agent)/entitlements/\d+/constraints/\d+": [REMOVED],
+    r"caller/(person|agent|delegation)/(roles|groups|owners|chain)": [[]],
+    r"caller/(person|agent|delegation)/(roles|groups|owners|chain)/\d+": [REMOVED],
+    r"arguments/.+/\d+": [REMOVED],
 }
+FORBIDDEN = "x-forbidden"  # a label for arguments that are to be left out, so leaving them out is no loss
 CASES = [(row, msgspec.to_builtins(table.input_of(row))) for table in TABLES for row in table.cases]
 INPUTS = [document for _, document in CASES]
 KINDS: dict[tuple[str, str], Any] = {(document["caller"]["mode"], row.expect): document for row, document in CASES}
@@ -68,10 +73,22 @@ def spoil(document: Any, path: Path, instead: Any) -> Any:
     return spoilt
 
 
-def is_statement(path: Path, instead: Any) -> bool:
-    """Say whether this is a list of restrictions that is emptied, which is a statement about the tool or the right."""
+def is_statement(document: Any, path: Path, instead: Any) -> bool:
+    """Say whether this is a list of restrictions that is emptied, which is a statement about the tool or the right.
+
+    So is a call without an argument that is forbidden.
+    """
     text = "/".join(str(key).replace("/", "~1") for key in path)
-    return any(re.fullmatch(known, text) and instead in values for known, values in STATEMENTS.items())
+    if any(re.fullmatch(known, text) and instead in values for known, values in STATEMENTS.items()):
+        return True
+    forbidden = {("arguments", pointer[1:]) for pointer, of in labels_of(document).items() if FORBIDDEN in of}
+    return (path in forbidden and instead is REMOVED) or (bool(forbidden) and path == ("arguments",) and instead == {})
+
+
+def labels_of(document: Any) -> dict[str, list[str]]:
+    """Return the labels of the arguments of a call, as far as they are there."""
+    labels = document.get("tool", {}).get("argument_labels", {}) if isinstance(document.get("tool"), dict) else {}
+    return {pointer: of for pointer, of in labels.items() if isinstance(of, list)} if isinstance(labels, dict) else {}
 
 
 def rank(verdict: Any) -> int:
@@ -80,8 +97,18 @@ def rank(verdict: Any) -> int:
 
 
 def owed(verdict: Any) -> set[tuple[str, str]]:
-    """Return what an enforcer must do, pointer by pointer."""
-    return {(duty["type"], pointer) for duty in verdict["duties"] for pointer in duty.get("pointers", [""])}
+    """Return what an enforcer must do, pointer by pointer and person by person."""
+    return {(duty["type"], item) for duty in verdict["duties"] for item in duty.get("pointers", duty.get("to", [""]))}
+
+
+def limits(verdict: Any) -> dict[str, float]:
+    """Return the strictest of each limit that an enforcer must keep."""
+    found: dict[str, float] = {}
+    for duty in verdict["duties"]:
+        for name in ("max_items", "max_bytes"):
+            if name in duty:
+                found[name] = min(found.get(name, duty[name]), duty[name])
+    return found
 
 
 def assert_no_gain(before: Any, after: Any, what: str) -> None:
@@ -89,13 +116,15 @@ def assert_no_gain(before: Any, after: Any, what: str) -> None:
     assert rank(after) <= rank(before), f"{what}: {before['effect']} became {after['effect']}"
     if rank(after) == RANK["allow"]:
         assert owed(before) <= owed(after), f"{what}: less is owed"
+        loosened = [name for name, limit in limits(before).items() if limits(after).get(name, math.inf) > limit]
+        assert not loosened, f"{what}: more comes back"
 
 
 def assert_no_single_gain(document: Any, instead: Any, asked: Asked) -> None:
     """Spoil each place of a document by itself."""
     before = asked.verdict(document)
     for path in paths(document):
-        if not is_statement(path, instead):
+        if not is_statement(document, path, instead):
             assert_no_gain(before, asked.verdict(spoil(document, path, instead)), str(path))
 
 
@@ -154,7 +183,7 @@ def test_no_handful_of_losses_gains_anything(data: st.DataObject, asked: Asked) 
     for _ in range(data.draw(st.integers(2, 5))):
         path = data.draw(st.sampled_from(list(paths(document))))
         instead = data.draw(st.sampled_from(INSTEAD))
-        if not is_statement(path, instead):
+        if not is_statement(document, path, instead):
             spoilt = spoil(spoilt, path, instead)
             what.append(path)
     assert_no_gain(asked.verdict(document), asked.verdict(spoilt), str(what))

@@ -59,7 +59,7 @@ def test_a_real_input_fits_the_schema(call: dict[str, Any]) -> None:
         ("_of(input.tool.labls)\n\n_of(x) if x", "labls"),
         ("input.tool.name == 5", "match error"),
         ("input.caller.mode in [5]", "match error"),
-        ("data.config.gates.amont.label", "There are: amount, destructive, high_risk."),
+        ("data.config.gates.amont.label", "There are: amount, destructive, first_use, high_risk, out_of_hours."),
         ("data.config.gates.amount.lable == input.tool.name", "lable"),
     ],
 )
