@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Fault
+from .advice import Words, advise, words_of
 from .problem import PackRefused, Problem
 
 WITHIN_S = 30  # for each run, 0.05 s are usual; a loaded machine takes longer
@@ -29,7 +30,7 @@ class Compiler:
         flags = ("--strict", "--format", "json", "--max-errors", "50", "--schema", "schemas")
         done = self._run(("check", *flags, "--capabilities", str(capabilities), "bundle", "laws"), folder)
         if done.returncode:
-            raise PackRefused(_problems(done, names))
+            raise PackRefused(_problems(done, names, words_of(folder / "bundle" / "lib")))
 
     def parse(self, texts: dict[str, str], folder: Path) -> dict[str, dict[str, Any]]:
         """Return OPA's parse of each text, by its name; one run for all, without locations."""
@@ -95,26 +96,31 @@ class Compiler:
         return answer
 
 
-def _problems(done: subprocess.CompletedProcess[str], names: dict[str, str]) -> list[Problem]:
+def _problems(done: subprocess.CompletedProcess[str], names: dict[str, str], words: Words) -> list[Problem]:
     try:
         errors = json.loads(done.stdout or done.stderr)["errors"]
     except (ValueError, KeyError, TypeError):
         return [Problem("opa check", 0, done.stderr.strip() or done.stdout.strip(), "")]
-    return [_problem(error, names) for error in errors]
+    return [_problem(error, names, words) for error in errors]
 
 
 def _said(stderr: str, names: dict[str, str]) -> list[Problem]:
     """Read `1 error occurred: guards/x_test.rego:5: rego_type_error: ...`, or a list of such lines."""
     found = [
-        Problem(names.get(said["file"], said["file"]), int(said["line"]), f"{said['what'].rstrip('.')}.", "Correct it.")
+        Problem(
+            names.get(said["file"], said["file"]),
+            int(said["line"]),
+            f"{said['what'].rstrip('.')}.",
+            advise(said["what"], (), {}),
+        )
         for said in SAID.finditer(stderr)
     ]
     return found or [Problem("opa test", 0, stderr.strip(), "")]
 
 
-def _problem(error: dict[str, Any], names: dict[str, str]) -> Problem:
+def _problem(error: dict[str, Any], names: dict[str, str], words: Words) -> Problem:
     location = error.get("location") or {}
     file = str(location.get("file", "opa check")).removeprefix("bundle/")
     known = (error.get("details") or {}).get("oneOf") or []
-    instead = f"There are: {', '.join(map(str, known))}." if known else "Correct it."
+    instead = advise(error["message"], known, words)
     return Problem(names.get(file, file), location.get("row", 0), f"{error['message']}.", instead)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .advice import perhaps
 from .problem import PackRefused, Problem
 
 FOLDERS = ("permits", "guards", "gates", "duties")  # one question each (architecture, section 3)
@@ -120,6 +121,7 @@ class _Reader:
                 found += self._folder(entry, prefix)
             elif entry.name not in beside or entry.is_dir() is bool(entry.suffix):
                 instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
+                instead += perhaps(entry.name, (*FOLDERS, *BESIDE))
                 self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
         return found
 
@@ -180,13 +182,14 @@ def _visible(folder: Path) -> list[Path]:
 
 def _out_of_place(file: Path) -> tuple[str, str] | None:
     if not file.is_file() or file.suffix != ".rego":
-        return "Only rules and their tests stand here.", "Values belong in config.yaml; move or remove this."
+        instead = "A rule is a file right here, values are in config.yaml; move or remove this."
+        return "Only rules and their tests stand here.", instead
     if not NAME.fullmatch(file.stem):
         return "The name cannot be a package.", "Use lower-case letters, digits and underscores."
     if file.stat().st_size > MAX_FILE_BYTES:
         return f"The file is larger than {MAX_FILE_BYTES} bytes.", "Keep values in config.yaml."
     if file.name.endswith(TEST) and not file.with_name(file.name.removesuffix(TEST) + ".rego").is_file():
-        return "A file that ends in _test.rego is left out, and there is no rule beside it that it tests.", "Rename it."
+        return "There is no rule beside this test, so nothing loads it.", "Write the rule, or rename this."
     return None
 
 

@@ -1,7 +1,6 @@
 """`pdp policy new`: a rule, its test and its cases, complete and green before anybody edits them."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ LONGEST = "a" + "_b" * (MAX_NAME // 2 - 1) + "c"
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_new_passes_every_check_as_it_is(kind: str, tmp_path: Path) -> None:
     org = tmp_path / "org"
-    started = time.monotonic()
     for name in (USUAL, LONGEST):
         done = pdp("policy", "new", kind, name, cwd=tmp_path, PDP_ORG_DIR=str(org))
         assert done.returncode == 0, done.stderr
@@ -33,7 +31,6 @@ def test_what_is_new_passes_every_check_as_it_is(kind: str, tmp_path: Path) -> N
     assert report["tests"] >= 6
     assert report["cases"] >= 4
     assert report["covered"] == 100
-    assert time.monotonic() - started < 30, "3 s are usual"
 
 
 def test_it_says_where_it_wrote_what(tmp_path: Path) -> None:
