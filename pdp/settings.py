@@ -65,6 +65,13 @@ class Settings(BaseSettings):
     public_url: str | None = Field(default=None, description="How people reach this service, for links.")
     policy_dir: Path | None = Field(default=None, description="The policy pack; default: the one in the package.")
     org_dir: Path | None = Field(default=None, description="Your own permits, guards, gates, duties and config.")
+    policy_bundle: Path | None = Field(
+        default=None, description="A bundle of `pdp policy build` to serve, instead of the two folders above."
+    )
+    policy_keys: Path | None = Field(
+        default=None,
+        description="Public keys (a folder of PEM files, or one): only a bundle that one of them signed is served.",
+    )
     opa_url: str | None = Field(default=None, description="A sidecar OPA (http:// or unix://); no child is started.")
     opa_binary: Path | None = Field(default=None, description="The OPA to run; default: the one `pdp opa path` prints.")
     opa_connections: int = Field(default=2 * (os.cpu_count() or 1), ge=1, le=256, description="Connections to OPA.")
@@ -82,7 +89,7 @@ class Settings(BaseSettings):
         default="info", description="Of the service's own log."
     )
 
-    @field_validator("data_dir", "policy_dir", "org_dir")
+    @field_validator("data_dir", "policy_dir", "org_dir", "policy_bundle", "policy_keys")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path and path.absolute()  # what we start may have another working directory

@@ -523,6 +523,14 @@ PROMISES = {
         "Taking a field away, or replacing it by nonsense, never makes a call more permitted.",
         "architecture, section 3",
     ),
+    "policy.examined": Promise(
+        "Examples and decision tables, the organisation's too, come out as they say, or the check names them.",
+        "issue 5, build 2",
+    ),
+    "policy.org": Promise(
+        "An organisation's folder adds names and values; nothing else in it has effect, and nothing in it is ignored.",
+        "architecture, section 3",
+    ),
     "policy.mutants": Promise(
         "A change of a rule that no test of the pack notices is found, and counted.",
         "issue 5, shows when done",
@@ -556,7 +564,7 @@ PROMISES = {
         "architecture, section 3",
     ),
     "policy.probe": Promise(
-        "On an empty input nothing applies, holds, is open or is owed.",
+        "No policy answers that says yes to nothing, fails what is known, or gains by a lost fact.",
         "architecture, section 3",
     ),
     "policy.schema": Promise(

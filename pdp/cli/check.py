@@ -14,9 +14,7 @@ from ..engine.binary import REGAL, find, places
 from ..errors import Fault
 from ..policy.check import LINT, Bench, Report
 from ..policy.check import check as check_all
-from ..policy.pack import default_pack_dir
 from ..policy.problem import Problem
-from ..policy.sources import the_only_org
 from ..settings import Settings, load
 from .running import many, opa_of, pack_dir, workshop
 
@@ -117,14 +115,3 @@ def _record(report: Report, places: Shown) -> dict[str, Any]:
         "not_linted": report.not_linted,
         "elapsed_s": round(report.elapsed_s, 3),
     }
-
-
-def org_dir(settings: Settings) -> Path:
-    """Return where your own rules belong. Raises `Fault` when there is no such place that an upgrade leaves alone."""
-    if settings.org_dir is not None:
-        return settings.org_dir
-    pack = pack_dir(settings)
-    inside = the_only_org(pack, None)
-    if inside is None or (settings.policy_dir is None and not default_pack_dir().is_symlink()):
-        raise Fault("Your own rules need a folder of yours: set PDP_ORG_DIR to it (it is made when it is not there).")
-    return inside.resolve()

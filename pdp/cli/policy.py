@@ -1,18 +1,31 @@
-"""`pdp policy`: write rules, check them, and build the bundle that OPA loads."""
+"""`pdp policy`: check the rules and build the bundle that OPA loads."""
 
+import asyncio
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
 import click
 
-from ..policy.draft import KINDS, draft, must_be_new
-from ..policy.pack import Pack, build_pack
+from ..engine.local import LocalOpa
+from ..errors import Fault
+from ..net import JsonClient, Reply
+from ..policy.archive import read_archive, write_archive
+from ..policy.bundle import read_content
+from ..policy.keys import SigningKey, read_keys, read_signing_key
+from ..policy.pack import Pack, build_pack, probe
+from ..policy.problem import Problem
 from ..policy.schema import input_schema_text
+from ..policy.sign import sign, verify
 from ..settings import Settings, load
-from .check import Shown, check, org_dir
+from ..times import system_clock
+from .check import check
+from .new import new
 from .running import opa_of, pack_dir
+
+ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
+MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
+OK = 200
 
 
 @click.group()
@@ -20,40 +33,70 @@ def policy() -> None:
     """The rules: what may, must, and must not happen without a human."""
 
 
+policy.add_command(new)
 policy.add_command(check)
 
 
 @policy.command()
-@click.argument("kind", type=click.Choice(tuple(KINDS)))
-@click.argument("name")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="policy.tar.gz", show_default=True)
+@click.option(
+    "--sign",
+    "key_file",
+    metavar="KEY.pem",
+    type=click.Path(path_type=Path),
+    help="Sign it with this private key, for a PDP or an OPA that knows the public one.",
+)
+@click.option("--key-id", help="The name of that key where it is checked; default: KEY.")
 @click.option("--json", "as_json", is_flag=True)
-def new(kind: str, name: str, as_json: bool) -> None:
-    """Write a rule of your own, its test and a table of cases, ready to run, for you to edit."""
+def build(output: Path, key_file: Path | None, key_id: str | None, as_json: bool) -> None:
+    """Check the pack and your org folder, and write the bundle to serve (PDP_POLICY_BUNDLE), or for a sidecar."""
+    key = read_signing_key(key_file, key_id) if key_file else None
     settings = load()
-    org, files = org_dir(settings), draft(kind, name)
-    must_be_new(files, pack_dir(settings), org)
-    for path, text in files.items():
-        (org / path).parent.mkdir(parents=True, exist_ok=True)
-        (org / path).write_text(text, "utf-8")
-    shown = [Shown(settings).place(f"org/{path}") for path in files]
-    if as_json:
-        click.echo(json.dumps({"files": shown, "code": f"{KINDS[kind]}.{name}"}))
-        return
-    for path, what in zip(shown, ("the rule", "its test", "who calls what, and what must come of it"), strict=True):
-        click.echo(f"{path}  {what}")
-    click.echo("Edit them; `pdp check` says whether all is well.")
+    with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
+        pack = _built(settings, Path(folder))
+        asyncio.run(_probe(settings, pack, Path(folder)))
+        output.write_bytes(_sealed(pack.bundle, key))
+    record = {"revision": pack.revision, "bundle": str(output)} | ({"key_id": key.id} if key else {})
+    click.echo(json.dumps(record) if as_json else "  ".join([str(output), pack.revision, *([key.id] if key else [])]))
+
+
+@policy.command("verify")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+def verify_(bundle: Path, as_json: bool) -> None:
+    """Check who signed BUNDLE (PDP_POLICY_KEYS) and that it is whole; its rules are checked where it is served."""
+    keys = load().policy_keys
+    if keys is None:
+        raise Fault("PDP_POLICY_KEYS is not set: name the public keys that may sign a policy.")
+    files = read_archive(bundle)
+    signed = verify(files, bundle, read_keys(keys), system_clock())
+    record = {"revision": read_content(files, bundle).revision, "key_id": signed.key_id, "issued_at": signed.issued_at}
+    click.echo(json.dumps(record) if as_json else "  ".join(record.values()))
 
 
 @policy.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default="policy.tar.gz", show_default=True)
+@click.option("--url", help="Where the PDP is; default: PDP_HOST and PDP_PORT.")
+@click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False, exists=True), required=True)
 @click.option("--json", "as_json", is_flag=True)
-def build(output: Path, as_json: bool) -> None:
-    """Check the pack and your org folder, and write the bundle for an OPA that runs beside the PDP."""
-    with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
-        pack = _built(load(), Path(folder))
-        shutil.copyfile(pack.bundle, output)
-    record = {"revision": pack.revision, "bundle": str(output)}
-    click.echo(json.dumps(record) if as_json else f"{output}  {pack.revision}")
+def activate(url: str | None, key_file: Path, as_json: bool) -> None:
+    """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
+    settings = load()
+    reply = asyncio.run(_ordered(url or f"http://{settings.host}:{settings.port}", key_file.read_text("utf-8").strip()))
+    said = json.loads(reply.body)
+    if reply.status != OK:
+        problems = [f"\n  {Problem(**found)}" for found in said.get("problems", [])]
+        raise Fault(f"{said['title']}{''.join(problems)}")
+    change = {name: codes for name, codes in said["change"].items() if codes}
+    lines = [said["revision"], *(f"{name:8} {', '.join(codes)}" for name, codes in change.items())]
+    click.echo(json.dumps(said) if as_json else "\n".join([*lines, *([] if change else ["nothing changed"])]))
+
+
+async def _ordered(url: str, key: str) -> Reply:
+    client = JsonClient(url, {"Authorization": f"Bearer {key}"}, MAX_REPLY)
+    try:
+        return await client.post("/v1/policy/activate", b"", ACTIVATES_WITHIN_S)
+    finally:
+        await client.close()
 
 
 @policy.command()
@@ -62,5 +105,19 @@ def schema() -> None:
     click.echo(input_schema_text(), nl=False)
 
 
+def _sealed(bundle: Path, key: SigningKey | None) -> bytes:
+    if key is None:
+        return bundle.read_bytes()
+    return write_archive(sign(read_archive(bundle), key, system_clock()))
+
+
 def _built(settings: Settings, folder: Path) -> Pack:
     return build_pack(opa_of(settings), pack_dir(settings), settings.org_dir, folder)
+
+
+async def _probe(settings: Settings, pack: Pack, folder: Path) -> None:
+    engine = await LocalOpa.start(opa_of(settings), pack.bundle, pack.revision, folder / "run")
+    try:
+        await probe(engine, pack)
+    finally:
+        await engine.close()

@@ -31,7 +31,7 @@ def read_archive(archive: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(_unzipped(archive)), mode="r:") as tar:
             return _files(archive, tar)
-    except (tarfile.TarError, ValueError) as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise refused(archive, f"It is damaged ({error}).") from None
 
 

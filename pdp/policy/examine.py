@@ -22,18 +22,19 @@ async def examine(
     """Try the policy on nothing, on the PDP's own probe, its examples, its cases, and every loss in any of them.
 
     Returns every problem, of the pack and of the organisation's own rules and cases. `say` is told what comes next.
-    `alone` is false where an organisation changes values: then, and where it adds rules or cases, only its own cases
-    must come out as they say, because the pack's say what the pack does by itself.
+    `alone` is false where an organisation changes values: then, and where it adds rules or cases, only its own examples
+    and cases must come out as they say, because the pack's say what the pack does by itself.
     The engine must answer for single rules, as OPA does. Raises `Refused` with an `engine.*` code when it does not
     answer, or runs another policy than the one we built.
     """
     cases = cases_of(pack.tables)
     alone = alone and not any(file.startswith(ORG) for file in files_of(pack))
     judged = [case for case in cases if alone or case.file.startswith(ORG)]
+    rules = [rule for rule in pack.rules.values() if alone or rule.file.startswith(ORG)]
     say("the empty input, the known allow and the known deny")
     found = [*await on_nothing(engine, pack), *await on_ourselves(engine, pack)]
-    say(f"the examples of {len(pack.rules)} rules")
-    found += await try_examples(engine, pack.rules.values())
+    say(f"the examples of {len(rules)} rules")
+    found += await try_examples(engine, rules)
     say(f"{len(judged)} cases")
     found += await try_cases(engine, pack, judged)
     say("every field of every case and example, removed or replaced")
@@ -44,12 +45,3 @@ async def examine(
 def files_of(pack: "Pack") -> list[str]:
     """Return the files of the pack that say something: its rules and its tables."""
     return [*(rule.file for rule in pack.rules.values()), *pack.tables]
-
-
-def to_review(pack: "Pack") -> list[str]:
-    """Return the codes of the organisation's own permits and duties, which somebody should look at.
-
-    A guard or a gate more is always safe to add: it can only say no. A permit gives a right, a duty takes effect.
-    """
-    added = [code for code, rule in pack.rules.items() if rule.file.startswith(ORG)]
-    return sorted(code for code in added if code.startswith(("permits.", "duties.")))

@@ -3,8 +3,9 @@
 A loss can only gain where a rule said no, and only in a rule that reads what was lost. Rules of the safe form name each
 fact they read, so their text says which losses concern them, and the same loss of the same facts need be tried once.
 
-What restricts is a statement and not a loss (docs/decisions/0011-lost-facts.md): `STATEMENTS` names those lists, which
-alone may be emptied or shortened. Every other value for them, and everything else, must not help.
+An empty list of restrictions is a statement and not a loss (docs/decisions/0011-lost-facts.md): `RESTRICTIONS` names
+those that the pack takes at their word, `STATEMENTS` also those that an organisation's rules may (0020). Everything
+else must not help.
 """
 
 import re
@@ -20,21 +21,29 @@ Path = tuple[str | int, ...]
 Document = dict[str, Any]
 REMOVED: Any = object()
 INSTEAD: dict[str, Any] = {"removed": REMOVED, "null": None, "true": True, "[]": [], "{}": {}}
-STATEMENTS: dict[str, list[str]] = {
-    r"tool/(labels|required_scopes)": ["[]"],
-    r"tool/(labels|required_scopes)/\d+": ["removed"],
-    r"tool/argument_labels": ["{}"],
-    r"tool/argument_labels/[^/]+": ["removed", "[]"],
-    r"tool/argument_labels/[^/]+/\d+": ["removed"],
-    r"caller/(person|agent)/entitlements/\d+/constraints": ["[]"],
-    r"caller/(person|agent)/entitlements/\d+/constraints/\d+": ["removed"],
-    r"caller/person/(groups|roles)": ["[]"],
-    r"caller/person/(groups|roles)/\d+": ["removed"],
-    r"caller/delegation/chain": ["[]"],
-    r"caller/delegation/chain/\d+": ["removed"],
-    r"arguments/.+": ["[]"],  # of a list the caller sent: an empty or shorter one is another call, decided by itself
-    r"arguments/.+/\d+": ["removed"],
-}
+Statement = tuple[str, type, str]  # the path, the type of what stands there, and what may stand there instead
+RESTRICTIONS: tuple[Statement, ...] = (
+    (r"tool/(labels|required_scopes)", list, "[]"),
+    (r"tool/(labels|required_scopes)/\d+", object, "removed"),
+    (r"tool/argument_labels", dict, "{}"),
+    (r"tool/argument_labels/[^/]+", list, "[]"),
+    (r"tool/argument_labels/[^/]+(/\d+)?", object, "removed"),
+    (r"caller/(person|agent)/entitlements/\d+/constraints", list, "[]"),
+    (r"caller/(person|agent)/entitlements/\d+/constraints/\d+", object, "removed"),
+    (
+        r"caller/(person|agent|delegation)/(roles|groups|owners|chain)",
+        list,
+        "[]",
+    ),  # who somebody is, where that restricts
+    (r"caller/(person|agent|delegation)/(roles|groups|owners|chain)/\d+", object, "removed"),
+    (r"arguments/.+/\d+", object, "removed"),  # with fewer items it is another call, decided by itself
+)
+STATEMENTS: tuple[Statement, ...] = (
+    *RESTRICTIONS,
+    (r"arguments/.+", list, "[]"),  # so is one with none, where no rule of the pack says that it is not
+    (r".+", bool, "true"),  # the other of two values
+)
+ABSENCE = re.compile(r"\b(labelled_unused|placed_unused|nowhere)\(")  # words by which a rule asks for what is left out
 READ = re.compile(r"\binput\b((?:\.\w+)*)")
 APPROVED: Path = ("approval", "gates")  # the one fact that decision.rego itself reads
 RANK = {"deny": 0, "needs_approval": 1, "allow": 2}
@@ -60,12 +69,13 @@ class Gain(NamedTuple):
     what: str
 
 
-def losses(document: Document) -> Iterator[Loss]:
-    """Return every loss of a document that is one."""
+def losses(document: Document, statements: Iterable[Statement] = STATEMENTS) -> Iterator[Loss]:
+    """Return every loss of a document that is one, and not among the `statements`."""
+    known = [(re.compile(pattern), kind, instead) for pattern, kind, instead in statements]
     for path, value in _fields(document):
-        for instead in INSTEAD:
-            if not is_statement(path, value, instead):
-                yield Loss(path, instead)
+        text = "/".join(str(key).replace("/", "~1") for key in path)
+        said = {instead for form, kind, instead in known if isinstance(value, kind) and form.fullmatch(text)}
+        yield from (Loss(path, instead) for instead in INSTEAD if instead not in said)
 
 
 def spoilt(document: Document, loss: Loss) -> Document:
@@ -84,16 +94,6 @@ def spoilt(document: Document, loss: Loss) -> Document:
     return copy
 
 
-def is_statement(path: Path, value: Any, instead: str) -> bool:
-    """Say whether the field at `path`, now `value`, would then say something else rather than be lost."""
-    if isinstance(value, bool) and instead == "true":
-        return True
-    if path[0] == "arguments" and instead == "[]" and not isinstance(value, list):
-        return False
-    text = "/".join(str(key).replace("/", "~1") for key in path)
-    return any(instead in values and re.fullmatch(known, text) for known, values in STATEMENTS.items())
-
-
 def gains(before: Reply, after: Reply | None) -> list[Gain]:
     """Say what came to be permitted, or is no longer owed. `after` is None when there was no verdict: a deny."""
     if after is None:
@@ -106,6 +106,13 @@ def gains(before: Reply, after: Reply | None) -> list[Gain]:
     if not found and RANK[after.effect] > RANK[before.effect]:
         found.append(Gain("pdp.decision", f"says {after.effect} instead of {before.effect}"))
     return found
+
+
+def is_asked_for(loss: Loss, text: str) -> bool:
+    """Say whether the text of a rule asks for just that: an argument that is left out."""
+    removed = loss.instead == "removed" and len(loss.path) > 1
+    emptied = loss.instead == "{}" and len(loss.path) == 1
+    return loss.path[0] == "arguments" and (removed or emptied) and ABSENCE.search(text) is not None
 
 
 def shrunk(before: Iterable[Document], after: Iterable[Document]) -> str | None:
@@ -214,5 +221,5 @@ def _owed(duties: Iterable[Document]) -> tuple[set[tuple[str, ...]], dict[tuple[
             elif (kind, member) in LIMITS and isinstance(value, int | float):
                 limits[kind, member] = min(value, limits.get((kind, member), value))
             else:
-                owed.add((kind, member, str(value)))
+                owed.add((kind, member, "=", str(value)))
     return owed, limits

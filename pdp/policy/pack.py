@@ -10,12 +10,14 @@ probe     on the empty input nothing applies, holds, is open or is owed
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
+from .archive import write_archive
 from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
@@ -24,14 +26,15 @@ from .losses import reads
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
+from .sign import Signed
 from .sources import FOLDERS, SHARED, Found, Source, Text, collect
 from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
 
-DATA = ("cases", "config", "manifest")
-ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
-ALLOWED = "capabilities.json"
+# What the bundle owns in OPA's data: nobody else writes there.
+ROOTS = sorted([*SHARED, *FOLDERS, "cases", "config", "manifest"])
+CAPABILITIES = "capabilities.json"
 REVISION_TAG = "mcp-pdp/policy/v1"
 
 
@@ -40,7 +43,8 @@ class Pack:
     """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
 
     `weights`: what its config.yaml says that evidence of risk weighs. `tables`: the decision tables of the pack and of
-    the organisation, by file; they decide nothing, so the revision does not cover them.
+    the organisation, by file; they decide nothing, so the revision does not cover them. `signed`: who signed it, when
+    it came as a signed bundle, and `signed_bundle` that bundle.
     """
 
     revision: str
@@ -49,6 +53,13 @@ class Pack:
     config: dict[str, Any] = field(repr=False)
     weights: Weights = field(repr=False)
     tables: dict[str, Table] = field(repr=False)
+    signed: Signed | None = None
+    signed_bundle: Path | None = None
+
+    @property
+    def served(self) -> Path:
+        """Return the bundle for others to run: with its signature, if it has one, so that they can check it too."""
+        return self.signed_bundle or self.bundle
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""
@@ -67,11 +78,16 @@ def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
     line and what to do instead, and `Fault` when OPA or the folders cannot be used.
     """
     found = collect(source, org)
-    values = read_values(found.configs, _json(source, "schemas/config.json"), found.sources)
+    values = read_values(found.configs, config_schema(source), found.sources)
     _must_match_this_pdp(source)
+    return assemble(opa, found, values, source / CAPABILITIES, target)
+
+
+def assemble(opa: Path, found: Found, values: Values, capabilities: Path, target: Path) -> Pack:
+    """Check what was found with the binary `opa`, and build the bundle in `target`; see `build_pack`."""
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / ALLOWED).pack(found, values, target)
+        return _Build(Compiler(opa), Path(folder), capabilities).pack(found, values, target)
 
 
 class _Build:
@@ -84,17 +100,18 @@ class _Build:
     def pack(self, found: Found, values: Values, target: Path) -> Pack:
         sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
-        self._check_types(sources, values)
+        self._write_laws(values)
+        modules, inspected = self._ask(sources)
         _must_ask_nothing(sources)
-        modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
-        rules = read_rules(sources, self._compiler.inspect(self._rules))
+        rules = read_rules(sources, inspected)
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
-        self._write_data(manifest | {"revision": revision}, values.config, found.cases)
+        cases = {case.file: case.text for case in found.cases}
+        data = {"cases": cases, "config": values.config, "manifest": manifest | {"revision": revision}}
         return Pack(
             revision=revision,
-            bundle=self._bundle(revision, target),
+            bundle=self._bundle(sources, data, revision, target),
             rules=rules,
             config=values.config,
             weights=read_weights(values.config),
@@ -107,7 +124,7 @@ class _Build:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source.text, "utf-8")
 
-    def _check_types(self, sources: list[Source], values: Values) -> None:
+    def _write_laws(self, values: Values) -> None:
         """Give every root package the schemas of input and config, by an annotation that covers what is below it."""
         schemas, laws = self._folder / "schemas", self._folder / "laws"
         for folder in (schemas, laws):
@@ -116,7 +133,15 @@ class _Build:
         (schemas / "config.json").write_text(json.dumps(values.schema))
         for root in (*SHARED, *FOLDERS):
             (laws / f"{root}.rego").write_text(LAW.format(root=root))
-        self._compiler.check(self._folder, self._capabilities, {source.path: source.file for source in sources})
+
+    def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Let OPA check the types, and meanwhile parse and inspect; what the check says is said first."""
+        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources}
+        with ThreadPoolExecutor(max_workers=2) as beside:
+            parsed = beside.submit(self._compiler.parse, texts, self._folder)
+            inspected = beside.submit(self._compiler.inspect, self._rules)
+            self._compiler.check(self._folder, self._capabilities, names)
+            return parsed.result(), inspected.result()
 
     def _check_form(self, sources: list[Source], modules: dict[str, Any], rules: dict[str, Rule]) -> None:
         problems = []
@@ -130,16 +155,12 @@ class _Build:
         if problems:
             raise PackRefused(problems)
 
-    def _write_data(self, manifest: dict[str, Any], config: dict[str, Any], cases: list[Text]) -> None:
-        data = {"manifest": manifest, "config": config, "cases": {case.file: case.text for case in cases}}
-        for name in DATA:
-            (self._rules / name).mkdir()
-            (self._rules / name / "data.json").write_bytes(canonical(data[name]))
-        (self._rules / ".manifest").write_bytes(canonical({"revision": manifest["revision"], "roots": ROOTS}))
-
-    def _bundle(self, revision: str, target: Path) -> Path:
+    def _bundle(self, sources: list[Source], data: dict[str, Any], revision: str, target: Path) -> Path:
+        """Write what `opa build` would; it checks nothing that was not checked, and OPA compiles what it loads."""
+        head = {"revision": revision, "roots": ROOTS, "rego_version": 1}
+        files = {source.path: source.text.encode() for source in sources}
         built = self._folder / "bundle.tar.gz"
-        self._compiler.build(self._rules, self._capabilities, revision, built)
+        built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(head)}))
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)
         return bundle
@@ -184,9 +205,9 @@ def _must_match_this_pdp(source: Path) -> None:
         what = "The schema is not that of the input this PDP sends."
         instead = "Write it anew with `pdp policy schema`, and check the rules against it."
         raise PackRefused([Problem("schemas/input.json", 0, what, instead)])
-    if _json(source, ALLOWED) != _json(default_pack_dir(), ALLOWED):
+    if _json(source, CAPABILITIES) != _json(default_pack_dir(), CAPABILITIES):
         what = "It is not the list of built-ins that this PDP allows."
-        raise PackRefused([Problem(ALLOWED, 0, what, "Restore it from the package: every pack uses the same.")])
+        raise PackRefused([Problem(CAPABILITIES, 0, what, "Restore it from the package: every pack uses the same.")])
 
 
 def _must_ask_nothing(sources: list[Source]) -> None:
@@ -195,6 +216,11 @@ def _must_ask_nothing(sources: list[Source]) -> None:
     if reading:
         what, instead = "A word of lib reads `input`.", "Let the rule pass it the fact."
         raise PackRefused([Problem(source.file, 0, what, instead) for source in reading])
+
+
+def config_schema(source: Path) -> dict[str, Any]:
+    """Return the JSON schema that the config.yaml of a pack must fit. Raises `PackRefused`."""
+    return _json(source, "schemas/config.json")
 
 
 def _json(source: Path, name: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ TEST = "_test.rego"
 BESIDE = {"README.md", "config.yaml", "cases"}  # in a pack or an org folder, beside its rules
 BESIDE_PACK = BESIDE | {"schemas", "capabilities.json", "org"}
 MAX_FILE_BYTES = 256 * 1024  # a rule is a page; this is a file somebody dropped in by mistake
+MAX_DEPTH = 50  # brackets inside brackets; the deepest of the pack are 6
+BRACKETS = re.compile(r"[(\[{}\])]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 IGNORE = re.compile(r"#.*regal\W+ignore", re.IGNORECASE)  # wider than Regal reads it today
 MARK = "\ufeff"
@@ -80,7 +82,7 @@ def collect(pack: Path, org: Path | None) -> Found:
 
 def misplaced(sources: list[Source]) -> Iterator[Problem]:
     """Find what is wrong with the set of files, before anything reads what they say."""
-    for wrong in (_misnamed, _unlinted, _twice, _lacking):
+    for wrong in (_misnamed, _unlinted, _nested, _twice, _lacking):
         yield from wrong(sources)
 
 
@@ -209,6 +211,17 @@ def _unlinted(sources: list[Source]) -> Iterator[Problem]:
             if IGNORE.search(line):
                 instead = "Write the rule so that the linter is content with it."
                 yield Problem(source.file, number, "A pack does not tell its linter to look away.", instead)
+
+
+def _nested(sources: list[Source]) -> Iterator[Problem]:
+    """Find files nested more deeply than a reader can follow; our own reading of OPA's parse would run out of stack."""
+    for source in sources:
+        deepest = depth = 0
+        for bracket in BRACKETS.findall(source.text):
+            depth = max(0, depth + (1 if bracket in "([{" else -1))
+            deepest = max(deepest, depth)
+        if deepest > MAX_DEPTH:
+            yield Problem(source.file, 0, f"Brackets are nested {deepest} deep.", "Take it apart into named parts.")
 
 
 def _says_something(line: str) -> bool:

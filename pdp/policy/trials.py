@@ -14,7 +14,7 @@ from ..errors import Refused
 from .cases import Row, Table
 from .form import ASKED
 from .law import Rule
-from .losses import Document, Loss, Untried, gains
+from .losses import Document, Loss, Untried, gains, is_asked_for
 from .problem import Problem
 
 if TYPE_CHECKING:
@@ -137,9 +137,14 @@ async def _gains_by(
     async def gained(spoilt: tuple[Loss, Document]) -> list[Problem]:
         loss, document = spoilt
         after = await verdict_on(engine, pack, document)
-        return [_gained(pack, gain.code, gain.what, name, loss) for gain in gains(before, after)]
+        found = [gain for gain in gains(before, after) if not is_asked_for(loss, _text(pack, gain.code))]
+        return [_gained(pack, gain.code, gain.what, name, loss) for gain in found]
 
     return _sorted(await each(tried, gained))
+
+
+def _text(pack: "Pack", code: str) -> str:
+    return pack.rules[code].text if code in pack.rules else ""
 
 
 async def _answer_of(engine: Engine, rule: Rule, document: Document) -> Any:

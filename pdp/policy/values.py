@@ -46,6 +46,20 @@ def read_values(configs: list[Text], schema: dict[str, Any], sources: Iterable[S
     return Values(config, schema)
 
 
+def values_of(config: dict[str, Any], schema: dict[str, Any], sources: Iterable[Source], file: str) -> Values:
+    """Return values that were merged before, in `file`, once more against a schema. Raises `PackRefused`.
+
+    A rule that the schema does not know, the organisation's or another pack's, is checked against what it was given.
+    """
+    schema = copy.deepcopy(schema)
+    for source in sources:
+        if source.name in config.get(source.folder, {}):
+            section = schema["properties"].setdefault(source.folder, {"type": "object", "properties": {}})
+            section["properties"].setdefault(source.name, described(config[source.folder][source.name]))
+    _must_fit(config, schema, Text(file, ""))
+    return Values(config, schema)
+
+
 def read_yaml(source: Text) -> Any:
     """Read YAML whose values are JSON's. Raises `PackRefused` for duplicate keys, NaN and other types."""
     try:

@@ -151,6 +151,13 @@ pep_keys = Table(
     Column("note", String, nullable=False, default=""),
 )
 
+newest_policy = Table(  # one row at most: the newest signed policy that was ever in force
+    "newest_policy", metadata,
+    Column("revision", String, primary_key=True),
+    Column("issued_at", String, nullable=False), Column("content", String, nullable=False),
+    Column("key_id", String, nullable=False),
+)
+
 decisions = Table(  # a projection of the log, filled behind it; the log is the truth
     "decisions", metadata, _key(),
     Column("origin", String, nullable=False), Column("position", Integer, nullable=False),

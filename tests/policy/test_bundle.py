@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pdp.policy.archive import MAX_CONTENT_BYTES, MAX_FILES, read_archive, write_archive
 from pdp.policy.bundle import read_bundle
@@ -202,6 +204,32 @@ def test_an_archive_with_anything_but_plain_files_is_refused(
 ) -> None:
     with pytest.raises(PackRefused, match=says):
         read_bundle(tarred(tmp_path, *members))
+
+
+@given(
+    block=st.integers(0, 30),
+    field=st.sampled_from([(0, 100), (100, 8), (124, 12), (136, 12), (148, 8), (156, 1), (157, 100), (345, 155)]),
+    value=st.one_of(st.binary(max_size=155), st.sampled_from([b"\xff" * 12, b"\x80" + b"\xff" * 11, b"77777777777"])),
+    summed=st.booleans(),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_header_says_is_read_or_refused(
+    *, block: int, field: tuple[int, int], value: bytes, summed: bool, pack: Pack, tmp_path: Path
+) -> None:
+    content = bytearray(gzip.decompress(pack.bundle.read_bytes()))
+    start, (offset, size) = block * 512, field
+    content[start + offset : start + offset + size] = value[:size].ljust(size, b"\0")
+    header = content[start : start + 512]
+    if summed:  # as somebody would who wants it to be read
+        content[start + 148 : start + 156] = b"%06o\0 " % (sum(header) - sum(header[148:156]) + 8 * 32)
+    archive = tmp_path / "odd.tar.gz"
+    archive.write_bytes(gzip.compress(content, 1))
+    try:
+        files = read_archive(archive)
+    except PackRefused as refused:
+        assert str(archive) in str(refused)  # noqa: PT017  # both outcomes are good, a crash is not
+    else:
+        assert len(files) <= len(read_archive(pack.bundle))
 
 
 def test_what_is_not_a_whole_archive_is_refused(pack: Pack, tmp_path: Path) -> None:

@@ -55,8 +55,10 @@ def test_people_get_a_line_a_problem_and_one_that_sums_up(tmp_path: Path) -> Non
     *problems, last = done.stdout.splitlines()
     assert problems == [
         "org/guards/mine.rego:13: `<` is not in the safe form. Use number.at_most, number.at_least, moment.before.",
-        "org/guards/mine.rego:15: `not` holds when the fact is missing. "
-        "Say what must be there, with a word of lib such as list.contains_none.",
+        (
+            "org/guards/mine.rego:15: `not` holds when the fact is missing. "
+            "Say what must be there, with a word of lib such as list.contains_none."
+        ),
     ]
     assert re.fullmatch(r"2 problems: correct them before this goes live\. \d+\.\d s", last)
     assert "Traceback" not in done.stderr

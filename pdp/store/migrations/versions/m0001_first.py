@@ -155,6 +155,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'approved'"),
     )
     op.create_table(
+        "newest_policy",
+        sa.Column("revision", sa.String(), nullable=False),
+        sa.Column("issued_at", sa.String(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("key_id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("revision"),
+    )
+    op.create_table(
         "outcomes",
         sa.Column("decision", sa.String(), nullable=False),
         sa.Column("origin", sa.String(), nullable=False),
