@@ -13,7 +13,7 @@ from pdp.policy.pack import Pack
 from tests.policy.command import pdp
 from tests.policy.rules import rule, write
 
-pytestmark = pytest.mark.promise("policy.check")
+pytestmark = [pytest.mark.promise("policy.check"), pytest.mark.timeout(200)]  # 2 s each on a quiet machine
 GUARD = draft("guard", "mine")
 Said = Callable[..., dict[str, Any]]
 

@@ -12,7 +12,7 @@ from tests.policy.command import pdp
 from tests.policy.engine import running
 from tests.policy.rules import write
 
-pytestmark = pytest.mark.promise("policy.new")
+pytestmark = [pytest.mark.promise("policy.new"), pytest.mark.timeout(200)]  # 3 s each on a quiet machine
 USUAL = "no_exports_by_night"
 LONGEST = "a" + "_b" * (MAX_NAME // 2 - 1) + "c"
 
