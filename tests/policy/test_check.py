@@ -101,30 +101,6 @@ def test_a_test_that_fails_is_a_problem_at_its_line(said: Said) -> None:
     assert problem["what"] == "test_mine fails: not everything in it is true."
 
 
-def test_a_test_that_breaks_a_gold_rule_of_the_rules_is_seen_to_fail(said: Said) -> None:
-    """The tests run on the rule as it stands, so a rule that is edited alone breaks them."""
-    text = GUARD["guards/mine.rego"].replace('contains_all(input.caller.person.groups, ["mine"])', "of_text([])")
-    report = said("guards/mine.rego", text)
-    assert any("test_it_is_for_nobody_else fails" in problem["what"] for problem in report["problems"])
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (None, "The rule has no test."),
-        ("package guards.mine\n\ntest_x if true\n", "its package are not the same"),
-        ("package guards.mine_test\n\nx := 1\n", "There is no test in this file."),
-        ("package guards.mine_test\n\ntest_x if {\n", "rego_parse_error|unexpected eof|parse"),
-        ("package guards.mine_test\n\ntest_x if time.now_ns() > 0\n", "undefined function time.now_ns"),
-        ("package guards.mine_test\n\ntodo_test_x if true\n", "todo_test_x is skipped."),
-    ],
-)
-def test_a_test_that_tests_nothing_is_a_problem(text: str | None, says: str, said: Said) -> None:
-    problems = said("guards/mine_test.rego", text)["problems"]
-    assert any(re.search(says, problem["what"]) for problem in problems), problems
-    assert all(problem["file"].startswith("org/guards/mine") for problem in problems)
-
-
 def test_a_case_that_comes_out_otherwise_is_a_problem_at_its_line(said: Said) -> None:
     text = GUARD["cases/mine.yaml"].replace("expect: deny, because: [guards.mine]", "expect: allow")
     (problem,) = said("cases/mine.yaml", text)["problems"]
@@ -141,15 +117,6 @@ def test_a_file_among_the_cases_that_is_never_run_is_a_problem(said: Said) -> No
     (problem,) = said("cases/other.yml", "x")["problems"]
     assert problem["file"] == "org/cases/other.yml"
     assert "Only decision tables" in problem["what"]
-
-
-def test_a_line_no_test_reaches_is_a_hint(said: Said) -> None:
-    test = "package guards.mine_test\n\nimport data.guards.mine\n\n"
-    test += 'test_x if mine.holds with input as {"tool": {"labels": []}}\n'
-    report = said("guards/mine_test.rego", test)
-    assert report["problems"] == []
-    assert [(hint["what"], hint["line"]) for hint in report["hints"]] == [("No test reaches this line.", 23)]
-    assert report["covered"] < 100
 
 
 def test_a_form_that_is_not_opas_is_a_hint(said: Said) -> None:
