@@ -19,7 +19,10 @@ from .running import pack_dir
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
 def new(kind: str, name: str, as_json: bool) -> None:
-    """Write a rule of your own, its test and a table of cases, ready to run, for you to edit."""
+    """Write a rule of your own with its test and cases, ready to run.
+
+    Edit what is there: it concerns only tools that carry a label of its name.
+    """
     settings = load()
     org, files = _org_dir(settings), draft(kind, name)
     must_be_new(files, pack_dir(settings), org)

@@ -101,7 +101,10 @@ async def _ordered(url: str, key: str) -> Reply:
 
 @policy.command()
 def schema() -> None:
-    """Print the JSON schema of the policy input, which a pack carries as schemas/input.json."""
+    """Print the JSON schema of the policy input.
+
+    A pack carries it as schemas/input.json.
+    """
     click.echo(input_schema_text(), nl=False)
 
 
