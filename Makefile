@@ -3,7 +3,7 @@ PY  := .venv/bin/python
 BIN := .venv/bin
 PACK := pdp lib permits guards gates duties config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock mutants
+.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock mutants swaps
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ bench: setup ## measure raw OPA, our engine client and whole decisions in one ru
 
 revocation: setup ## time from revoking on one replica to the deny on another, 200 times on each store
 	$(PY) -m tests.bench.revocation
+
+swaps: setup ## replace the policy 50 times under load, with an OPA of ours and with a sidecar; prints how long it takes
+	$(BIN)/pytest -q -s -m slow tests/flow/test_swaps.py
 
 compose-test: ## build the images, start the compose file for real, and call through it (skips without Docker)
 	bash tests/compose/run

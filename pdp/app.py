@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -123,7 +123,11 @@ async def _open_world(
 
 def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
     """Check and build the policy the settings name. Raises `Fault` with the rule, the line and what to do."""
-    return load(origin_of(settings), _opa(settings), settings.data_dir / "policy", clock())
+    return _load(settings, clock, partial(_opa, settings))
+
+
+def _load(settings: Settings, clock: Clock, opa: Callable[[], Path]) -> Pack:
+    return load(origin_of(settings), opa(), settings.data_dir / "policy", clock())
 
 
 def origin_of(settings: Settings) -> Origin:
@@ -141,10 +145,11 @@ def _opa(settings: Settings) -> Path:
 
 
 async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
+    opa = cache(partial(_opa, settings))  # looked for once: asking it for its version takes a process
     plan = Plan(
         places=origin_of(settings).places,
-        build=partial(load_pack, settings, office.now),
-        start=_starter(settings),
+        build=partial(_load, settings, office.now, opa),
+        start=_starter(settings, opa),
         admit=partial(admit, office.store),
     )
     renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else "opa", metrics.policy))
@@ -153,16 +158,16 @@ async def _open_policy(settings: Settings, office: Office, metrics: Metrics, sta
     return renewal
 
 
-def _starter(settings: Settings) -> StartEngine:
+def _starter(settings: Settings, opa: Callable[[], Path]) -> StartEngine:
     """Return how an engine is started on a pack, which is chosen once and never by fallback."""
-    return partial(_start_sidecar if settings.opa_url else _start_local, settings)
+    return partial(_start_sidecar if settings.opa_url else _start_local, settings, opa)
 
 
-async def _start_local(settings: Settings, pack: Pack) -> Engine:
+async def _start_local(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
     """Start an OPA of our own. It dies with the thread that starts it: the main thread."""
     run_dir, connections = settings.data_dir / "run", settings.opa_connections
     async with AsyncExitStack() as undo:
-        engine = await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
+        engine = await LocalOpa.start(opa(), pack.bundle, pack.revision, run_dir, connections=connections)
         undo.push_async_callback(engine.close)
         await _must_pass(engine, pack)
         undo.pop_all()
@@ -177,19 +182,14 @@ async def _must_pass(engine: Engine, pack: Pack) -> None:
         raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
-async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
+async def _start_sidecar(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
     """Return a client of the sidecar. One that is away leaves us not ready, not down.
 
     A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
     an OPA of our own that lives as long as the probe.
     """
-    await (await _start_local(settings, pack)).close()
-    sidecar = OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
-    try:
-        await probe(sidecar, pack)
-    except Refused as refusal:
-        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
-    return sidecar
+    await (await _start_local(settings, opa, pack)).close()
+    return OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
 
 
 def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: Metrics) -> decisions.Desk:

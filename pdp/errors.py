@@ -145,8 +145,12 @@ REFUSALS: dict[str, Meaning] = {
     "duties.unknown": Meaning(
         "The answer asks for a duty that this adapter cannot perform", "An operator updates the adapter."
     ),
+    "duties.failed": Meaning(
+        "Somebody must be told of this call, and could not be", "Repeat shortly; an operator checks the adapter's log."
+    ),
     "duties.withheld": Meaning(
-        "The result could not be redacted as the policy asks", "An operator gives the tool an output schema."
+        "The result could not be redacted or limited as the policy asks",
+        "Ask for less; an operator gives the tool an output schema.",
     ),
     "adapter.method": Meaning("Only tool calls are decided on, so this request is denied", "Use the server's tools."),
     "pdp.unreachable": Meaning(

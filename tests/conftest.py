@@ -1,5 +1,6 @@
 """What every suite shares: where the outside data is, a fake clock, and the OPA to test with."""
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,13 @@ class FakeClock:
 def clock() -> FakeClock:
     """Return a clock that stands on a Monday morning."""
     return FakeClock()
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """Return a folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -479,6 +479,14 @@ PROMISES = {
         "The caller's intent is handed on.",
         "issue 3, build 8",
     ),
+    "adapter.duties": Promise(
+        "A duty that an adapter does not know exactly denies the call.",
+        "contracts, section 1",
+    ),
+    "adapter.limit": Promise(
+        "Of a limited result as much is handed on as the policy says, or nothing.",
+        "issue 5, build 1",
+    ),
     "adapter.list": Promise(
         "Callers are shown the tools they may call at all.",
         "issue 3, build 8",
@@ -486,6 +494,10 @@ PROMISES = {
     "adapter.methods": Promise(
         "What is not decided on is denied, unless an unsafe name lets it through.",
         "issue 3, build 8",
+    ),
+    "adapter.notify": Promise(
+        "Those whom the policy names are told before the call is made, or it is not made.",
+        "issue 5, build 1",
     ),
     "adapter.outcome": Promise(
         "What became of a call is reported exactly once.",
@@ -510,6 +522,10 @@ PROMISES = {
     "dev.issuer": Promise(
         "The sample issuer's keys and tokens are real.",
         "issue 3, build 9",
+    ),
+    "policy.arguments": Promise(
+        "Files, hosts, values and hours of a call are those that the organisation's config.yaml names.",
+        "issue 5, build 1",
     ),
     "policy.cases": Promise(
         "Every row of the decision tables is decided as it says, by a real OPA.",
@@ -571,6 +587,10 @@ PROMISES = {
         "A misspelt field of the input is found before a rule runs.",
         "architecture, section 3",
     ),
+    "policy.words": Promise(
+        "Every word that rules are written with says what it means, and none is recommended that is not there.",
+        "issue 5, build 1",
+    ),
     "policy.values": Promise(
         "A tunable that is misspelt or of the wrong type is found before a rule reads it.",
         "architecture, section 3",
@@ -582,6 +602,30 @@ PROMISES = {
     "policy.tools": Promise(
         "Regal finds what a rule's author should know, with our rules and nobody silencing them.",
         "architecture, section 3",
+    ),
+    "live.switch": Promise(
+        "Policy is replaced under load without a failed request, and every answer is of the one policy it names.",
+        "issue 5, shows when done",
+    ),
+    "live.refused": Promise(
+        "A bad policy never replaces a good one, and says why in log, metric, API and record.",
+        "issue 5, build 4",
+    ),
+    "live.recorded": Promise(
+        "No policy comes into force that is not on record, with what changed and who or what made it change.",
+        "issue 5, build 4",
+    ),
+    "live.watched": Promise(
+        "Every way of changing the policy files is noticed, once they are at rest; the last change wins.",
+        "issue 5, build 4",
+    ),
+    "live.api": Promise(
+        "A key with the scope `policy` sees the policy, renews it, and fetches the bundle as OPA does; no other does.",
+        "contracts, section 1",
+    ),
+    "live.sidecar": Promise(
+        "A sidecar is believed under the policy in force and the one it was offered, and under no other.",
+        "issue 5, build 4",
     ),
     "policy.visible": Promise(
         "What a caller may see follows from floors and the rules about callers alone.",

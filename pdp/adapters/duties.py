@@ -1,47 +1,60 @@
-"""Duties: what an allow obliges the adapter to do. One that it does not know makes the answer a deny.
+"""Duties: what an allow obliges the adapter to do. One that it does not know exactly makes the answer a deny.
 
-`redact` takes members out of a result by JSON pointer (RFC 6901) into its structured content: text becomes
-`[redacted]`, so that it still fits an output schema, anything else goes. The text beside structured content is written
-anew from what is left. A result that is a list is redacted item by item, also inside the `{"result": ...}` that the SDK
-puts around it. Where a member of that name stands deeper than a pointer reaches (`/ssn`, and a spouse with one), and
-where there is no JSON to point into, the result cannot be redacted as it is meant, and is withheld.
+    {"type": "redact", "pointers": ["/ssn"]}                  taken out of the result                         redact.py
+    {"type": "limit", "max_items": 100, "max_bytes": 100000}  lists are cut, what is too large is withheld    limit.py
+    {"type": "notify", "to": ["security"]}                    told before the call is made                    notify.py
+
+Several of one type add up: everything that one of them redacts, everybody whom one of them names, the smaller limit.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from ..errors import Refused
+from .limit import Limit, limited
+from .redact import Pointer, redacted
 
-REDACTED = "[redacted]"
-WRAPPER = "result"  # the SDK's member around what is not an object
-
-Pointer = tuple[str, ...]
-
-
-def pointers_to_redact(duties: Iterable[dict[str, Any]]) -> list[Pointer]:
-    """Return what the duties oblige us to take out. Raises `Refused` `duties.unknown`: to be asked before the call."""
-    return [_pointer(text) for duty in duties for text in _pointers(duty)]
+LIMITS = {"max_items", "max_bytes"}
 
 
-def redacted(result: dict[str, Any], pointers: Sequence[Pointer]) -> dict[str, Any]:
-    """Return a result without what the pointers name, and without `_meta`. Raises `Refused` `duties.withheld`."""
-    if result.get("resultType", "complete") != "complete" or "content" not in result:
-        raise Refused("duties.withheld", "not a complete result")
-    kept = {key: value for key, value in result.items() if key not in {"_meta", "content", "structuredContent"}}
-    if result.get("structuredContent") is None:
-        return kept | {"content": [_redacted_block(block, pointers) for block in result["content"]]}
-    document = _redacted(result["structuredContent"], pointers)
-    return kept | {"structuredContent": document, "content": [_block(document)]}
+class Owed(Struct, frozen=True):
+    """What the adapter must do: tell `to` before the call; take out `redact` and keep to `limit` after it."""
+
+    redact: Sequence[Pointer] = ()
+    limit: Limit | None = None
+    to: Sequence[str] = ()
+
+    @property
+    def changes_results(self) -> bool:
+        """Say whether a result may not go out as it is, nor the text of an error in its place."""
+        return bool(self.redact) or self.limit is not None
+
+    def performed(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return what may be handed on of a result. Raises `Refused` `duties.withheld`."""
+        kept = redacted(result, self.redact) if self.redact else result
+        return kept if self.limit is None else limited(kept, self.limit)
 
 
-def _pointers(duty: dict[str, Any]) -> list[Any]:
-    if duty.get("type") == "none" and duty.keys() == {"type"}:
-        return []
-    pointers = duty.get("pointers")
-    if duty.get("type") != "redact" or duty.keys() != {"type", "pointers"} or not isinstance(pointers, list):
-        raise Refused("duties.unknown", f"duty {duty.get('type')!r}")
-    return pointers
+def read_duties(duties: Iterable[dict[str, Any]]) -> Owed:
+    """Return what duties oblige us to do. Raises `Refused` `duties.unknown`: to be asked before the call."""
+    pointers: list[Pointer] = []
+    limits: list[dict[str, int]] = []
+    to: dict[str, None] = {}
+    for duty in duties:
+        match duty:
+            case {"type": "none", **rest} if not rest:
+                pass
+            case {"type": "redact", "pointers": list(texts), **rest} if not rest:
+                pointers += [_pointer(text) for text in texts]
+            case {"type": "limit", **rest} if _are_limits(rest):
+                limits.append(rest)
+            case {"type": "notify", "to": list(names), **rest} if not rest and names and _are_names(names):
+                to |= dict.fromkeys(names)
+            case _:
+                raise Refused("duties.unknown", f"duty {duty.get('type')!r}")
+    return Owed(redact=pointers, limit=_strictest(limits), to=list(to))
 
 
 def _pointer(text: Any) -> Pointer:
@@ -50,58 +63,15 @@ def _pointer(text: Any) -> Pointer:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
 
 
-def _redacted_block(block: dict[str, Any], pointers: Sequence[Pointer]) -> dict[str, Any]:
-    if block.get("type") != "text":
-        raise Refused("duties.withheld", f"content of type {block.get('type')}")
-    try:
-        document = json.loads(block["text"])
-    except (ValueError, RecursionError):
-        raise Refused("duties.withheld", "text that is not JSON") from None
-    return _block(_redacted(document, pointers))
+def _are_limits(said: dict[str, Any]) -> bool:
+    return bool(said) and said.keys() <= LIMITS and all(type(value) is int and value > 0 for value in said.values())
 
 
-def _block(document: Any) -> dict[str, Any]:
-    return {"type": "text", "text": json.dumps(document, ensure_ascii=False, indent=2)}
+def _are_names(said: list[Any]) -> bool:
+    return all(isinstance(name, str) and name for name in said)
 
 
-def _redacted(document: Any, pointers: Sequence[Pointer]) -> Any:
-    if isinstance(document, dict) and document.keys() == {WRAPPER} and not _names(pointers, WRAPPER):
-        return {WRAPPER: _redacted(document[WRAPPER], pointers)}
-    if isinstance(document, list):
-        return [_redacted(item, pointers) for item in document]
-    if document is None:
+def _strictest(limits: list[dict[str, int]]) -> Limit | None:
+    if not limits:
         return None
-    if not isinstance(document, dict):
-        raise Refused("duties.withheld", "a plain value that nothing points into")
-    for pointer in pointers:
-        document, found = _without(document, pointer)
-        if (not found or len(pointer) == 1) and _holds(document, pointer[-1]):
-            raise Refused("duties.withheld", "a member of that name stands where the pointer does not reach")
-    return document
-
-
-def _names(pointers: Sequence[Pointer], name: str) -> bool:
-    return any(pointer[0] == name for pointer in pointers)
-
-
-def _without(node: Any, pointer: Pointer) -> tuple[Any, bool]:
-    """Return a copy of `node` without what the pointer names, and whether it was there."""
-    name, rest = pointer[0], pointer[1:]
-    if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
-        below, found = _without(node[int(name)], rest) if rest else (None, True)
-        return [*node[: int(name)], below, *node[int(name) + 1 :]], found
-    if not isinstance(node, dict) or name not in node:
-        return node, False
-    if rest:
-        below, found = _without(node[name], rest)
-        return node | {name: below}, found
-    if isinstance(node[name], str):
-        return node | {name: REDACTED}, True
-    return {key: value for key, value in node.items() if key != name}, True
-
-
-def _holds(node: Any, name: str) -> bool:
-    """Say whether a member of that name stands anywhere below, not redacted."""
-    if isinstance(node, dict):
-        return node.get(name, REDACTED) != REDACTED or any(_holds(item, name) for item in node.values())
-    return isinstance(node, list) and any(_holds(item, name) for item in node)
+    return Limit(**{name: min(said[name] for said in limits if name in said) for name in set().union(*limits)})

@@ -20,7 +20,8 @@ from . import replies
 from .canonical import Misfit, canonical_arguments
 from .client import Client, Listed, Outcome, PdpAway
 from .definitions import Definition
-from .duties import Pointer, pointers_to_redact, redacted
+from .duties import Owed, read_duties
+from .notify import Notice, Notify, log_notice, tell
 from .outcomes import Outcomes
 from .replies import Result
 
@@ -46,9 +47,10 @@ class Call(Struct, frozen=True):
 class Enforcer:
     """Enforces the PDP's decisions for the one server that the PDP knows as `server`."""
 
-    def __init__(self, client: Client, server: str) -> None:
+    def __init__(self, client: Client, server: str, notify: Notify = log_notice) -> None:
         self._client = client
         self._server = server
+        self._notify = notify
         self._outcomes = Outcomes(client)
 
     async def call(self, call: Call, run: Run) -> Result:
@@ -97,21 +99,23 @@ class Enforcer:
 
     async def _allowed(self, answer: Answer, definition: Definition, arguments: dict[str, Any], run: Run) -> Result:
         try:
-            pointers = pointers_to_redact(answer.duties)
+            owed = read_duties(answer.duties)
+            if owed.to:
+                await tell(self._notify, Notice(list(owed.to), self._server, definition.name, answer.id))
         except Refused as refusal:
             logger.error("call of %s denied, %s: %s", definition.name, refusal.code, refusal.note)  # noqa: TRY400
             self._leave(answer)
             return replies.refused(refusal, answer.id)
-        return await self._run(answer.id, pointers, arguments, run)
+        return await self._run(answer.id, owed, arguments, run)
 
-    async def _run(self, decision: str, pointers: list[Pointer], arguments: dict[str, Any], run: Run) -> Result:
+    async def _run(self, decision: str, owed: Owed, arguments: dict[str, Any], run: Run) -> Result:
         started = time.perf_counter()
         outcome = Outcome("failed")
         handed_on = replies.withheld(decision)
         try:
-            with _KeptBack(decision, active=bool(pointers)):
+            with _KeptBack(decision, active=owed.changes_results):
                 result = await run(arguments)
-                handed_on = _handed_on(result, pointers, decision)
+                handed_on = _handed_on(result, owed, decision)
                 outcome = _executed(result, handed_on, started)
         except CancelledError:
             outcome = Outcome("unknown")
@@ -127,7 +131,7 @@ class Enforcer:
 
 
 class _KeptBack(AbstractContextManager[None]):
-    """Keeps back what a tool raises when its results are redacted: an error's text may hold what the policy hides."""
+    """Keeps back what a tool raises when its results are redacted or limited: an error's text may hold the rest."""
 
     def __init__(self, decision: str, *, active: bool) -> None:
         self._decision = decision
@@ -158,11 +162,9 @@ def _denied(answer: Answer, misfit: Misfit) -> Result:
     return reply
 
 
-def _handed_on(result: Result, pointers: list[Pointer], decision: str) -> Result:
-    if not pointers:
-        return result
+def _handed_on(result: Result, owed: Owed, decision: str) -> Result:
     try:
-        return redacted(result, pointers)
+        return owed.performed(result)
     except (Refused, RecursionError) as reason:
         logger.warning("result of %s is withheld: %s", decision, getattr(reason, "note", reason))
         return replies.withheld(decision)

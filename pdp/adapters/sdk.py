@@ -40,6 +40,7 @@ from .client import DEADLINE_S, Client
 from .context import context_of
 from .definitions import Definitions, Digests
 from .enforce import Call, Enforcer
+from .notify import Notify, log_notice
 from .replies import Result, envelope
 
 logger = logging.getLogger(__name__)
@@ -69,17 +70,20 @@ def protect(
     uds: Path | None = None,
     bearer: bool | None = None,
     token_file: Path | None = None,
+    notify: Notify = log_notice,
     unsafe_pass_methods: Collection[str] = (),
 ) -> "PdpMiddleware":
     """Have every tool call of `server` decided by the PDP at `pdp` (or its unix socket), asked with an adapter's `key`.
 
-    `server_id` is the id the PDP knows this server by. Whoever calls is known by a bearer token over HTTP (`bearer`,
-    the default for an `MCPServer` with `auth`), or by the token in `token_file` (default: the file that
-    PDP_CALLER_TOKEN_FILE names) over stdio. Raises `Fault` when there is neither, and for settings that cannot work.
+    `server_id` is the id the PDP knows this server by. Whoever calls is known by a bearer token over HTTP
+    (`bearer`, the default for an `MCPServer` with `auth`), or by the token in `token_file` (default: the file that
+    PDP_CALLER_TOKEN_FILE names) over stdio. `notify` tells those of a call whom the policy says to tell, before it
+    is made; by default it writes a line to the logger `mcp_pdp.notify`. Raises `Fault` when there is neither, and
+    for settings that cannot work.
     """
     if not 0 < len(server_id) <= MAX_NAME or "/" in server_id or "*" in server_id:
         raise Fault(f"server_id takes 1 to {MAX_NAME} characters without / and *: the id the PDP knows the server by.")
-    enforcer = Enforcer(Client(pdp, key, deadline_s, uds), server_id)
+    enforcer = Enforcer(Client(pdp, key, deadline_s, uds), server_id, notify)
     guard = PdpMiddleware(enforcer, _token(server, bearer, token_file), unsafe_pass_methods)
     low = server._lowlevel_server if isinstance(server, MCPServer) else server  # noqa: SLF001  # no public way to it
     low.lifespan = guard.closing_with(low.lifespan)

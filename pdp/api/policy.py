@@ -16,8 +16,8 @@ from ..errors import Fault, Rejected, Unrecorded
 from ..policy.change import Change
 from ..policy.law import Rule
 from ..policy.live import Active
-from ..policy.notice import Cause, EngineName, Rejection, problems_of
-from ..policy.problem import PackRefused, Problem
+from ..policy.notice import Cause, Complaint, EngineName, Rejection, problems_of
+from ..policy.problem import PackRefused
 from ..policy.renewal import Renewal
 from ..policy.sign import Signed
 from .decisions import Desk
@@ -61,7 +61,7 @@ class Renewed(Struct, frozen=True):
     change: Change
 
 
-KINDS: list[type] = [PolicyShown, Renewed, Rejection, Problem, Signed]
+KINDS: list[type] = [PolicyShown, Renewed, Rejection]
 """What the OpenAPI description names."""
 BUNDLE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bundle.", "content": {BUNDLES: {"schema": {"type": "string", "format": "binary"}}}},
@@ -154,7 +154,7 @@ async def _gone(request: Request) -> None:
 
 def _refused(fault: Fault) -> Response:
     error = REFUSED if isinstance(fault, PackRefused) else FAILED
-    problems = [found._asdict() for found in problems_of(fault)]
+    problems = [Complaint(*found) for found in problems_of(fault)]
     return Response(
         msgspec.json.encode({**problem(error), "problems": problems}),
         error.status,

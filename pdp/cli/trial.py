@@ -18,7 +18,7 @@ from ..policy.cases import NOW, read_table
 from ..policy.pack import Pack
 from ..policy.problem import PackRefused, Problem
 from ..policy.sources import Text
-from ..policy.trials import Case, cases_of, not_as_said, verdict_on
+from ..policy.trials import Case, cases_of, no_verdict, not_as_said, verdict_on
 from ..settings import load
 from .call import CLASSES, LACKING, Call
 from .running import many, with_engine
@@ -118,6 +118,9 @@ def _read(files: tuple[Path, ...]) -> tuple[list[Case], list[Problem]]:
 
 async def _tried(engine: Engine, pack: Pack, case: Case) -> Tried:
     reply = await verdict_on(engine, pack, case.document)
+    if reply is None:
+        name = f"the case {case.row.case!r} of {case.file}"
+        return Tried(case, _verdict(None, pack), await no_verdict(engine, pack, name, case.document))
     return Tried(case, _verdict(reply, pack), [*not_as_said(case, reply, pack)])
 
 

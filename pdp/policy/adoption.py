@@ -6,6 +6,7 @@ record. An OPA takes its bundles from where it likes: what counts is the revisio
 
 import asyncio
 import json
+import logging
 
 from ..engine import VERDICT, Engine
 from ..errors import Refused
@@ -18,6 +19,8 @@ ASK_EVERY_S = 0.2
 ANSWERS_WITHIN_S = 1.0
 OFFER_STANDS_S = 5.0  # a sidecar that was fetching the offer before the last has taken up both by then
 
+logger = logging.getLogger(__name__)
+
 
 class Adoption:
     """Asks the sidecar, from `start` to `close`."""
@@ -26,6 +29,7 @@ class Adoption:
         self._policy = policy
         self._notices = notices
         self._known: Active | None = None
+        self._warned: str | None = None
         self._asking = Recurring("the sidecar's policy", self._ask, ASK_EVERY_S)
 
     def start(self) -> None:
@@ -42,13 +46,21 @@ class Adoption:
             return
         revision = await running_on(policy.newest.engine)
         if policy.taken_up(revision) is None:
+            self._warn(revision)
             return
+        self._warned = None
         if policy.active is not self._known:
             await self._record()
         if revision == policy.newest.pack.revision and asyncio.get_running_loop().time() > (
             policy.offered_at + OFFER_STANDS_S
         ):
             policy.withdraw_offers()
+
+    def _warn(self, revision: str | None) -> None:
+        if self._warned != (runs := revision or "no policy"):
+            self._warned = runs
+            expected = self._policy.newest.pack.revision
+            logger.warning("the OPA sidecar runs %s, not %s: every call is denied until it does", runs, expected)
 
     async def _record(self) -> None:
         taken, known = self._policy.active, self._known

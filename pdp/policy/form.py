@@ -27,11 +27,11 @@ STRANGE = {
     **dict.fromkeys(("arraycomprehension", "setcomprehension", "objectcomprehension"), EMPTY),
 }
 INSTEAD = {
-    "lt": "number.at_most, number.at_least, moment.before",
+    "lt": "number.at_most, number.less, moment.before, clock.within",
     "lte": "number.at_most",
     "gt": "number.at_least, moment.before",
     "gte": "number.at_least",
-    "neq": "a positive test, such as list.contains_none",
+    "neq": "a positive test, such as list.contains_none or text.differs",
     "eq": "== to compare, := to name",
     "count": "list.filled, list.empty",
     "minus": "list.contains_all, list.contains_none",

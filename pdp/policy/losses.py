@@ -170,17 +170,21 @@ class Untried:
     def of(self, document: Document, before: Reply) -> Iterator[tuple[Loss, Document]]:
         """Return each such loss, and the part of the document that rules read, after it."""
         codes = [code for code in self._refusing(before) if self._often.get(code, 1) > 0]
-        facts = {code: msgspec.json.encode(pruned(document, self._reads[code])) for code in codes}
-        self._often |= {code: self._often[code] - 1 for code in codes if code in self._often}
         read = pruned(document, self._all)
+        facts = {code: msgspec.json.encode(pruned(read, self._facts(code))) for code in codes}
+        self._often |= {code: self._often[code] - 1 for code in codes if code in self._often}
         for loss in losses(read):
             concerned = {(code, said, loss) for code, said in facts.items() if touches(loss.path, self._reads[code])}
             if concerned - self._met:
                 self._met |= concerned
                 yield loss, spoilt(read, loss)
 
+    def _facts(self, code: str) -> frozenset[Path]:
+        """Return what decides about a rule; that a duty shrinks is seen where the call goes on, by all the rules."""
+        return self._all if code.startswith("duties.") else self._reads[code]
+
     def _refusing(self, before: Reply) -> list[str]:
-        """Return the rules that could still be won over: they said no, or made the call owe something."""
+        """Return the rules that could still be won over: they said no, or make a call that goes on owe something."""
         said_no = {*before.broken_guards, *before.shut_gates}
         clear = bool(before.permits) and not before.broken_guards
         return [
@@ -188,7 +192,7 @@ class Untried:
             for code in self._reads
             if code in said_no
             or (code.startswith("permits.") and code not in before.permits)
-            or (code.startswith("duties.") and (before.duties or (clear and before.effect == "deny")))
+            or (code.startswith("duties.") and clear and (before.duties or before.effect == "deny"))
             or (code == "pdp.decision" and before.shut_gates)
         ]
 

@@ -47,12 +47,21 @@ class Activated(Struct, frozen=True, omit_defaults=True):
     change: Change = field(default_factory=Change)
 
 
+class Complaint(Struct, frozen=True):
+    """A `Problem` as records and answers have it; `file` is empty when it is about none, `line` 0 when about all."""
+
+    file: str
+    line: int
+    what: str
+    instead: str
+
+
 class Rejection(Struct, frozen=True, omit_defaults=True):
     """The body of a `policy.rejected` record; `stays` is the revision that remains in force, absent at the start."""
 
     at: str
     trigger: Trigger
-    problems: list[Problem]
+    problems: list[Complaint]
     by: str | None = None
     stays: str | None = None
 
@@ -93,18 +102,20 @@ class Notices:
 
     async def rejected(self, error: Exception, cause: Cause, in_force: Pack | None) -> None:
         """Say why the policy stays what it is; once, when the same is tried again with the same outcome."""
-        problems = problems_of(error)
+        found = problems_of(error)
+        problems = [Complaint(*problem) for problem in found]
         self._tell("rejected")
         if cause.trigger == "watch" and self.rejection is not None and self.rejection.problems == problems:
             return
         at, stays = rfc3339(self._office.now()), in_force.revision if in_force else None
-        self.rejection = Rejection(at=at, trigger=cause.trigger, problems=problems, by=cause.by, stays=stays)
-        said = "\n".join(f"  {problem}" for problem in problems)
+        rejection = Rejection(at=at, trigger=cause.trigger, problems=problems, by=cause.by, stays=stays)
+        said = "\n".join(f"  {problem}" for problem in found)
         logger.error("new policy is not put in force (%s), %s stays:\n%s", cause.trigger, stays or "nothing", said)
         try:
-            await self._office.put_on_record("policy.rejected", msgspec.to_builtins(self.rejection))
+            await self._office.put_on_record("policy.rejected", msgspec.to_builtins(rejection))
         except Unrecorded as unrecorded:
             logger.error("the rejection is not on record: %s", unrecorded)  # noqa: TRY400  # the sentence says it all
+        self.rejection = rejection
 
 
 def problems_of(error: Exception) -> list[Problem]:

@@ -135,8 +135,8 @@ class _Build:
             (laws / f"{root}.rego").write_text(LAW.format(root=root))
 
     def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Let OPA check the types, and meanwhile parse and inspect; what the check says is said first."""
-        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources}
+        """Let OPA check the types, and meanwhile parse the rules and inspect; what the check says is said first."""
+        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources if s.folder in FOLDERS}
         with ThreadPoolExecutor(max_workers=2) as beside:
             parsed = beside.submit(self._compiler.parse, texts, self._folder)
             inspected = beside.submit(self._compiler.inspect, self._rules)

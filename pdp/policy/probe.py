@@ -14,7 +14,7 @@ from ..query import digest
 from .known import KNOWN, SERVER
 from .losses import Document
 from .problem import PackRefused, Problem
-from .trials import ask, cases_of, kinds_of, try_losses, verdict_on
+from .trials import ask, cases_of, kinds_of, no_verdict, try_losses, verdict_on
 
 if TYPE_CHECKING:
     from .pack import Pack
@@ -68,7 +68,7 @@ async def on_ourselves(engine: Engine, pack: "Pack") -> list[Problem]:
     allowed = await verdict_on(engine, pack, allow.document)
     denied = await verdict_on(engine, pack, deny.document)
     if allowed is None or denied is None:
-        return [Problem(DECISION, 0, "There is no verdict on the PDP's own probe.", "Restore this file.")]
+        return await no_verdict(engine, pack, "the PDP's own probe", (deny if allowed else allow).document)
     against = {*allowed.broken_guards, *allowed.shut_gates, *denied.broken_guards}
     found = [*_each(pack, against, "It says no to the PDP's own probe, which would never be ready.", LET_PASS)]
     found += _each(pack, denied.permits, "It gives a right to the PDP's own probe, which holds none.", GIVE_LESS)

@@ -24,7 +24,8 @@ from .problem import PackRefused
 from .sign import Signed
 from .watch import Mark, mark_of
 
-LOOK_EVERY_S = 0.1  # a look costs a millisecond; two alike are files at rest, so a change is built within 0.2 s
+LOOK_EVERY_S = 0.1  # a look costs half a millisecond of a thread
+RESTS_S = 0.05  # files that look alike so long after they changed are at rest; a save takes less
 READS = 5  # of files that change while they are read, until it is a problem
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # before what failed for another reason than its files is tried again
 
@@ -51,7 +52,6 @@ class Renewal:
         self._plan = plan
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Change]] = set()
-        self._seen: Mark = ()
         self._read: Mark = ()
         self._again_at = math.inf
         self._pause = FIRST_PAUSE_S
@@ -128,7 +128,10 @@ class Renewal:
     async def _activate(self, pack: Pack, cause: Cause) -> Change:
         before, offered = self._newest, self.notices.engine == "sidecar"
         if before is not None and pack.revision == before.revision:
+            if pack.tables != before.tables:  # they decide nothing, but a start after this one would try them too
+                await (await self._plan.start(pack)).close()
             await self._plan.admit(pack.revision, pack.signed)  # signed anew, it is newer; or it is an old signature
+            self._newest = pack
             return Change()
         async with AsyncExitStack() as undo:
             new = Active(pack, await self._plan.start(pack))
@@ -151,9 +154,11 @@ class Renewal:
 
     async def _look(self) -> None:
         """Renew the policy once its files have changed and come to rest."""
-        before, self._seen = self._seen, await self._mark()
-        due = self._seen != self._read or asyncio.get_running_loop().time() >= self._again_at
-        if due and self._seen == before:
+        seen = await self._mark()
+        if seen == self._read and asyncio.get_running_loop().time() < self._again_at:
+            return
+        await asyncio.sleep(RESTS_S)
+        if seen == await self._mark():
             with suppress(Fault):  # it has been said
                 await self.renew(Cause("watch"))
 

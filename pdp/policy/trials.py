@@ -46,9 +46,9 @@ def cases_of(tables: dict[str, Table]) -> list[Case]:
 
 
 def kinds_of(cases: Iterable[Case]) -> list[Case]:
-    """Return the first case of each way of acting and effect, and the first that owes each type of duty."""
+    """Return a case of each way of acting and effect, and one that owes each type of duty: those with least in them."""
     kinds: dict[Any, Case] = {}
-    for case in cases:
+    for case in sorted(cases, key=lambda case: len(msgspec.json.encode(case.document))):
         for kind in ((case.document["caller"]["mode"], case.row.expect), *case.row.duties):
             kinds.setdefault(kind, case)
     return list({(case.file, case.row.case): case for case in kinds.values()}.values())
@@ -93,7 +93,10 @@ async def try_cases(engine: Engine, pack: "Pack", cases: Iterable[Case]) -> list
     """Find the rows that do not come out as their table says."""
 
     async def wrong(case: Case) -> list[Problem]:
-        return list(not_as_said(case, await verdict_on(engine, pack, case.document), pack))
+        reply = await verdict_on(engine, pack, case.document)
+        if reply is None:
+            return await no_verdict(engine, pack, f"the case {case.row.case!r} of {case.file}", case.document)
+        return list(not_as_said(case, reply, pack))
 
     return _sorted(await each(cases, wrong))
 
@@ -125,10 +128,27 @@ async def try_losses(
     for name, document in documents.items():
         before = await verdict_on(engine, pack, document)
         if before is None:
-            found.append(_no_verdict(name))
+            found += await no_verdict(engine, pack, name, document)
             continue
         found += await _gains_by(engine, pack, name, before, untried.of(document, before))
     return found
+
+
+async def no_verdict(engine: Engine, pack: "Pack", name: str, document: Document) -> list[Problem]:
+    """Name the rules that contradict themselves on an input without a verdict, if the engine answers for one rule."""
+    what = f"There is no verdict on {name}: two rules of one name give two values."
+    instead = "Let at most one of the rules of a name speak on any input."
+    guilty = [rule for rule in pack.rules.values() if await _contradicts_itself(engine, rule, document)]
+    files = [(rule.file, line_of(rule.text, ASKED[rule.folder])) for rule in guilty] or [("pdp/decision.rego", 0)]
+    return [Problem(file, line, what, instead) for file, line in files]
+
+
+async def _contradicts_itself(engine: Engine, rule: Rule, document: Document) -> bool:
+    try:
+        await ask(engine, question(rule), document)
+    except Refused as refusal:
+        return refusal.code == "engine.garbled"
+    return False
 
 
 async def _gains_by(
@@ -149,7 +169,7 @@ def _text(pack: "Pack", code: str) -> str:
 
 async def _answer_of(engine: Engine, rule: Rule, document: Document) -> Any:
     try:
-        return json.loads(await ask(engine, f"{rule.folder}/{rule.name}/{ASKED[rule.folder]}", document))
+        return json.loads(await ask(engine, question(rule), document))
     except Refused as refusal:
         if refusal.code in NO_VERDICT:
             return None
@@ -162,12 +182,9 @@ def _is_yes(rule: Rule, answer: Any) -> bool:
     return answer is True
 
 
-def not_as_said(case: Case, reply: Reply | None, pack: "Pack") -> Iterator[Problem]:
+def not_as_said(case: Case, reply: Reply, pack: "Pack") -> Iterator[Problem]:
     """Find how the verdict on a case is not what its table says."""
     row = case.row
-    if reply is None:
-        yield _no_verdict(f"the case {row.case!r}", case.file)
-        return
     verdict = verdict_from(reply, pack)
     came = verdict.effect, sorted(reason.code for reason in verdict.reasons), sorted(d["type"] for d in verdict.duties)
     said = row.expect, sorted(row.because), sorted(row.duties)
@@ -199,9 +216,9 @@ def _gained(pack: "Pack", code: str, what: str, name: str, loss: Loss) -> Proble
     return Problem(code, 0, f"{said} {code} {what}.", instead)
 
 
-def _no_verdict(name: str, file: str = "pdp/decision.rego") -> Problem:
-    what = f"There is no verdict on {name}: two rules of one name give two values."
-    return Problem(file, 0, what, "Let at most one of the rules of a name speak on any input.")
+def question(rule: Rule) -> str:
+    """Return the path of what a rule answers, below `data`."""
+    return f"{rule.folder}/{rule.name}/{ASKED[rule.folder]}"
 
 
 def line_of(text: str, start: str) -> int:

@@ -49,5 +49,6 @@ on_none_of(clock, lists) if {
 }
 
 # METADATA
-# title: The form of a date
+# title: Form
+# description: The form of a date, such as 2026-01-05.
 form := `^\d{4}-\d{2}-\d{2}$`

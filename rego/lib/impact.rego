@@ -4,7 +4,8 @@
 package lib.impact
 
 # METADATA
-# title: The order of impact
+# title: Order
+# description: The classes of impact, and how they are ordered.
 order := {"read": 1, "write": 2, "external": 3, "destructive": 4, "privileged": 5}
 
 # METADATA

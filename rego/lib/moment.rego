@@ -13,5 +13,6 @@ before(earlier, later) if {
 }
 
 # METADATA
-# title: The form of a time
+# title: Form
+# description: The form of a time, such as 2026-01-01T00:00:00Z.
 form := `^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$`

@@ -58,5 +58,6 @@ position(name) := to_number(name) if regex.match(whole, name)
 position(name) := name if not regex.match(whole, name)
 
 # METADATA
-# title: The form of a whole number
+# title: Whole
+# description: The form of a whole number in a pointer.
 whole := `^(0|[1-9]\d*)$`

@@ -1,96 +1,14 @@
-"""Redaction: what is taken out of a result, and when the whole result is kept back instead."""
+"""Duties as the adapter reads them: known exactly, or the call is denied; several of a type add up."""
 
-import json
 from typing import Any
 
 import pytest
 
-from pdp.adapters.duties import REDACTED, pointers_to_redact, redacted
+from pdp.adapters.duties import Owed, read_duties
+from pdp.adapters.limit import Limit
 from pdp.errors import Refused
 
-pytestmark = pytest.mark.promise("adapter.redact")
-
-SECRET = "078-05-1120"
-SSN = [("ssn",)]
-
-
-def text(value: Any) -> dict[str, Any]:
-    """Return a text block with a value as JSON."""
-    return {"type": "text", "text": json.dumps(value)}
-
-
-def structured(document: Any, *content: dict[str, Any]) -> dict[str, Any]:
-    """Return a result as the SDK makes it."""
-    return {"content": list(content) or [text(document)], "structuredContent": document, "isError": False}
-
-
-def test_text_is_replaced_and_anything_else_goes() -> None:
-    document = {"name": "Carla", "ssn": SECRET, "pin": 1234, "keys": [SECRET]}
-    result = redacted(structured(document), [("ssn",), ("pin",), ("keys",)])
-    assert result["structuredContent"] == {"name": "Carla", "ssn": REDACTED}
-    assert json.loads(result["content"][0]["text"]) == {"name": "Carla", "ssn": REDACTED}
-
-
-def test_the_text_beside_a_structure_is_written_anew() -> None:
-    told = [
-        {"type": "text", "text": f"Carla's number is {SECRET}."},
-        {"type": "image", "data": SECRET, "mimeType": "x"},
-    ]
-    result = redacted(structured({"ssn": SECRET}, *told), SSN)
-    assert SECRET not in json.dumps(result)
-    assert [block["type"] for block in result["content"]] == ["text"]
-
-
-def test_meta_is_dropped_with_the_rest_that_nobody_pointed_into() -> None:
-    result = redacted({**structured({"ssn": SECRET}), "_meta": {"raw": SECRET}}, SSN)
-    assert SECRET not in json.dumps(result)
-
-
-@pytest.mark.parametrize(
-    ("document", "pointers", "expected"),
-    [
-        ({"a": {"b": "s"}}, [("a", "b")], {"a": {"b": REDACTED}}),
-        ({"a": ["s", "t"]}, [("a", "1")], {"a": ["s", None]}),
-        ({"a": [{"b": "s"}]}, [("a", "0", "b")], {"a": [{"b": REDACTED}]}),
-        ({"a/b": "s", "m~n": "t"}, [("a/b",), ("m~n",)], {"a/b": REDACTED, "m~n": REDACTED}),
-        ({"result": [{"ssn": SECRET}, {"ssn": SECRET}]}, SSN, {"result": [{"ssn": REDACTED}, {"ssn": REDACTED}]}),
-        ({"result": "s"}, [("result",)], {"result": REDACTED}),
-        ({"name": "Carla"}, SSN, {"name": "Carla"}),
-        ([{"ssn": SECRET}], SSN, [{"ssn": REDACTED}]),
-        ({"result": None}, SSN, {"result": None}),
-        ({"ssn": SECRET}, [("ssn",), ("ssn",)], {"ssn": REDACTED}),
-    ],
-)
-def test_pointers_reach_members_items_and_lists(document: Any, pointers: Any, expected: Any) -> None:
-    assert redacted(structured(document), pointers)["structuredContent"] == expected
-
-
-def test_text_that_is_json_is_redacted_where_there_is_no_structure() -> None:
-    result = redacted({"content": [text({"ssn": SECRET}), text([{"ssn": SECRET}])]}, SSN)
-    assert [json.loads(block["text"]) for block in result["content"]] == [{"ssn": REDACTED}, [{"ssn": REDACTED}]]
-
-
-@pytest.mark.parametrize(
-    "result",
-    [
-        {"content": [{"type": "text", "text": f"Carla's number is {SECRET}."}]},
-        {"content": [text(SECRET)]},
-        {"content": [text({"ssn": SECRET}), {"type": "text", "text": SECRET}]},
-        {"content": [{"type": "image", "data": SECRET, "mimeType": "image/png"}]},
-        {"content": [{"type": "resource", "resource": {"uri": "x:", "text": json.dumps({"ssn": SECRET})}}]},
-        {"content": [text({"customer": {"ssn": SECRET}})]},
-        structured({"customers": [{"ssn": SECRET}]}),
-        structured({"ssn": SECRET, "spouse": {"ssn": SECRET}}),
-        structured({"result": SECRET}),
-        structured({"result": [SECRET]}),
-        structured({"ssn": SECRET, "spouse": {"name": "Carl"}}) | {"resultType": "input_required"},
-        {"resultType": "task", "task": {"note": SECRET}},
-        {"task": {"note": SECRET}},
-    ],
-)
-def test_what_cannot_be_redacted_is_withheld(result: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match=r"duties\.withheld"):
-        redacted(result, SSN)
+pytestmark = pytest.mark.promise("adapter.duties")
 
 
 @pytest.mark.parametrize(
@@ -105,13 +23,60 @@ def test_what_cannot_be_redacted_is_withheld(result: dict[str, Any]) -> None:
         {"type": "redact", "pointers": [7]},
         {"type": "redact", "pointers": ["/ssn"], "unless": "asked"},
         {"type": "none", "unless": "asked"},
+        {"type": "limit"},
+        {"type": "limit", "max_items": 0},
+        {"type": "limit", "max_items": -1},
+        {"type": "limit", "max_items": True},
+        {"type": "limit", "max_items": "9"},
+        {"type": "limit", "max_items": 9.5},
+        {"type": "limit", "max_items": None, "max_bytes": 9},
+        {"type": "limit", "max_rows": 9},
+        {"type": "limit", "max_items": 9, "unless": "asked"},
+        {"type": "notify"},
+        {"type": "notify", "to": []},
+        {"type": "notify", "to": "security"},
+        {"type": "notify", "to": [""]},
+        {"type": "notify", "to": [7]},
+        {"type": "notify", "to": ["security"], "unless": "asked"},
     ],
 )
 def test_a_duty_that_is_not_known_exactly_is_refused_before_the_call(duty: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=r"duties\.unknown"):
-        pointers_to_redact([duty])
+        read_duties([{"type": "none"}, duty])
 
 
-def test_duties_are_read_into_pointers() -> None:
-    redact: dict[str, Any] = {"type": "redact", "pointers": ["/ssn", "/a~1b/m~0n"]}
-    assert pointers_to_redact([redact, {"type": "none"}]) == [("ssn",), ("a/b", "m~n")]
+def test_nothing_is_owed_for_no_duties() -> None:
+    assert read_duties([]) == read_duties([{"type": "none"}]) == Owed([], None, [])
+    assert not read_duties([]).changes_results
+
+
+def test_pointers_are_read_with_their_escapes_and_add_up() -> None:
+    owed = read_duties([{"type": "redact", "pointers": ["/ssn", "/a~1b/m~0n"]}, {"type": "redact", "pointers": ["/x"]}])
+    assert owed.redact == [("ssn",), ("a/b", "m~n"), ("x",)]
+    assert owed.changes_results
+
+
+def test_the_smaller_of_several_limits_counts() -> None:
+    limits = [{"max_items": 100, "max_bytes": 9}, {"max_items": 10}, {"max_bytes": 99}]
+    owed = read_duties([{"type": "limit", **limit} for limit in limits])
+    assert owed.limit == Limit(max_items=10, max_bytes=9)
+    assert owed.changes_results
+    assert read_duties([{"type": "limit", "max_items": 1}]).limit == Limit(max_items=1)
+
+
+def test_everybody_is_told_once() -> None:
+    owed = read_duties([{"type": "notify", "to": ["b", "a"]}, {"type": "notify", "to": ["a", "c"]}])
+    assert owed.to == ["b", "a", "c"]
+    assert not owed.changes_results
+
+
+def test_a_result_is_redacted_first_and_limited_then() -> None:
+    duties: list[dict[str, Any]] = [
+        {"type": "limit", "max_items": 1},
+        {"type": "redact", "pointers": ["/ssn"]},
+    ]
+    people = [{"ssn": "078-05-1120", "name": "Carla"}, {"ssn": "078-05-1121", "name": "Dan"}]
+    result = read_duties(duties).performed({"content": [], "structuredContent": {"result": people}})
+    assert result["structuredContent"] == {"result": [{"ssn": "[redacted]", "name": "Carla"}]}
+    assert "078" not in str(result)
+    assert "Dan" not in str(result)

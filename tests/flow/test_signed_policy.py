@@ -219,6 +219,8 @@ def test_a_sidecar_runs_what_the_pdp_serves_only_with_the_key_that_signed_it(
     made = pdp(tmp_path, "keys", "create", "--server", "x", "--scope", "policy", "--out", str(secret))
     assert made.returncode == 0, made.stderr
     with serving(tmp_path, PDP_POLICY_BUNDLE=str(office.bundle), PDP_POLICY_KEYS=str(office.keys)) as url:
+        shown = httpx.get(f"{url}/v1/policy", headers={"Authorization": f"Bearer {secret.read_text().strip()}"}).json()
+        assert shown["signed"]["key_id"] == "release"
         place = {"service": "pdp", "resource": "v1/policy/bundle", "signing": {"keyid": "release"}}
         configuration = {
             "services": {"pdp": {"url": url, "credentials": {"bearer": {"token": secret.read_text().strip()}}}},

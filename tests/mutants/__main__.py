@@ -5,6 +5,7 @@ Exit status 1 below 95 % killed.
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -37,10 +38,11 @@ def policy_files(source: Path) -> list[str]:
 
 def run(files: list[str], jobs: int) -> Score:
     """Try every mutant of the files, with progress on stderr."""
-    opa, source = find(OPA, places(OPA, os.environ)).path, default_pack_dir()
-    made = [mutant for file in files for mutant in mutants(opa, source, file)]
+    opa = find(OPA, places(OPA, os.environ)).path
     score = Score(read_equivalents())
     with tempfile.TemporaryDirectory() as folder:
+        source = Path(shutil.copytree(default_pack_dir(), Path(folder) / "pack"))  # who edits meanwhile changes nothing
+        made = [mutant for file in files for mutant in mutants(opa, source, file)]
         trials = Trials(opa, source, build_pack(opa, source, None, Path(folder)), jobs)
         with trials.ready():
             shown = 0.0

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from pdp.adapters.duties import read_duties
 from pdp.decide import read_reply, verdict_from
 from pdp.policy.cases import Row, Table, mode_of, read_table
 from pdp.policy.pack import Pack, PackRefused, default_pack_dir
@@ -12,6 +13,7 @@ from tests.policy.engine import Asked
 pytestmark = pytest.mark.promise("policy.cases")
 FILES = sorted((default_pack_dir() / "cases").glob("*.yaml"))
 TABLES = [read_table(Text(file.name, file.read_text())) for file in FILES]
+OWING = [pytest.param(table, row, id=row.case) for table in TABLES for row in table.cases if row.duties]
 ROWS = [pytest.param(table, row, id=row.case) for table in TABLES for row in table.cases]
 
 
@@ -22,6 +24,12 @@ def test_the_row_comes_out_as_the_table_says(table: Table, row: Row, asked: Aske
     assert verdict.effect == row.expect
     assert sorted(reason.code for reason in verdict.reasons) == sorted(row.because)
     assert [duty["type"] for duty in verdict.duties] == row.duties
+
+
+@pytest.mark.promise("adapter.duties")
+@pytest.mark.parametrize(("table", "row"), OWING)
+def test_the_duties_of_a_row_are_ones_that_our_adapter_can_perform(table: Table, row: Row, asked: Asked) -> None:
+    read_duties(asked.verdict(msgspec.to_builtins(table.input_of(row)))["duties"])
 
 
 def test_every_way_of_acting_has_a_case_of_every_effect() -> None:

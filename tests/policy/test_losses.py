@@ -180,6 +180,16 @@ def test_only_what_could_gain_is_tried_and_each_thing_once() -> None:
     assert [*untried.of({"risk": {"score": 7}}, ALLOWED)] == []  # nothing said no
 
 
+def test_a_duty_is_tried_where_the_call_goes_on() -> None:
+    """On a call that is denied anyway nobody sees it shrink, so that says nothing about the next call."""
+    untried = Untried({"duties.a": "duty := input.tool.owner", "guards.a": "holds if input.now"}, {})
+    document, owed = {"tool": {"owner": "x"}, "now": "y"}, [{"type": "redact"}]
+    assert [*untried.of(document, reply(effect="deny", permits=[], duties=owed))] == []
+    tried = [loss for loss, _ in untried.of(document, reply(duties=owed))]
+    assert {loss.path for loss in tried} == {("tool",), ("tool", "owner")}
+    assert [*untried.of(document | {"now": "z"}, reply(duties=owed))]  # guards.a may let this one go on
+
+
 def test_a_rule_is_tried_as_often_as_said() -> None:
     untried = Untried({"guards.a": "holds if input.risk.score == 1"}, {"guards.a": 1})
     before = reply(effect="deny", broken_guards=["guards.a"])
