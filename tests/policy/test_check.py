@@ -52,14 +52,9 @@ def test_people_get_a_line_a_problem_and_one_that_sums_up(tmp_path: Path) -> Non
     org = write(tmp_path / "org", {"guards/mine.rego": rule("guards", "mine", bad)})
     done = pdp("check", cwd=tmp_path, PDP_ORG_DIR=str(org))
     assert done.returncode == 1
-    *problems, last = done.stdout.splitlines()
-    assert problems == [
-        "org/guards/mine.rego:13: `<` is not in the safe form. Use number.at_most, number.at_least, moment.before.",
-        (
-            "org/guards/mine.rego:15: `not` holds when the fact is missing. "
-            "Say what must be there, with a word of lib such as list.contains_none."
-        ),
-    ]
+    less, negated, last = done.stdout.splitlines()
+    assert less.startswith("org/guards/mine.rego:13: `<` is not in the safe form. Use number.at_most")
+    assert negated.startswith("org/guards/mine.rego:15: `not` holds when the fact is missing. Say what must be there")
     assert re.fullmatch(r"2 problems: correct them before this goes live\. \d+\.\d s", last)
     assert "Traceback" not in done.stderr
 
