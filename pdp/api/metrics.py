@@ -25,6 +25,9 @@ class Metrics:
         self._refused = Gauge(
             "pdp_policy_refused", "1 while what the policy files say was refused.", registry=self.registry
         )
+        self._offered = Gauge(
+            "pdp_policy_offered", "1 while a sidecar has yet to take up its policy.", registry=self.registry
+        )
         self._identity = Gauge("pdp_identity_revision", "Identity revision in use.", registry=self.registry)
         self._registry = Gauge("pdp_registry_revision", "Registry revision in use.", registry=self.registry)
 
@@ -47,6 +50,7 @@ class Metrics:
 
     def page(self, world: World) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""
+        self._offered.set(0 if world.policy.newest is world.policy.active else 1)
         self._identity.set(world.people.revision)
         self._registry.set(world.tools.revision)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -1,4 +1,4 @@
-"""The OPA binary as a compiler: check, parse, inspect, build. Nothing from the environment may add a flag."""
+"""The OPA binary as a compiler: check, parse, inspect. Nothing from the environment may add a flag."""
 
 import json
 import re
@@ -52,13 +52,6 @@ class Compiler:
     def inspect(self, folder: Path) -> dict[str, Any]:
         """Return what `opa inspect -a` says about the files below `folder`."""
         return self._answer(self._run(("inspect", "--annotations", "--format", "json", "."), folder))
-
-    def build(self, folder: Path, capabilities: Path, revision: str, bundle: Path) -> None:
-        """Write the bundle of `folder`, from inside it, which alone makes it byte for byte the same every time."""
-        flags = ("--bundle", "--capabilities", str(capabilities), "--revision", revision, "--output", str(bundle))
-        done = self._run(("build", *flags, "."), folder)
-        if done.returncode:
-            raise Fault(f"OPA could not build the bundle: {done.stderr.strip()}")
 
     def test(self, folder: Path, capabilities: Path, names: dict[str, str]) -> list[dict[str, Any]]:
         """Run the tests below `folder` and return what came of each. Raises `PackRefused` when they do not compile."""

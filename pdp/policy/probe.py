@@ -35,7 +35,7 @@ async def probe(engine: Engine, pack: "Pack") -> None:
     """
     problems = await on_nothing(engine, pack) or await on_ourselves(engine, pack)
     documents = at_activation(pack)
-    tried = digest(TRIED_TAG, {"policy": pack.revision, "on": documents})
+    tried = digest(TRIED_TAG, {"engine": type(engine).__name__, "policy": pack.revision, "on": documents})
     if not problems and tried not in PROVEN:
         often = {code: TWICE for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
         problems = await try_losses(engine, pack, documents, often)

@@ -87,8 +87,13 @@ class Renewal:
         """
         task = asyncio.create_task(self._renew(cause), name=f"policy: {cause.trigger}")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Change]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # it has been said; whoever asked may be gone
 
     async def _renew(self, cause: Cause) -> Change:
         async with self._lock:

@@ -26,13 +26,13 @@ class Suite(NamedTuple):
 
 
 def lay_out(pack: Pack, tests: list[Source], folder: Path) -> None:
-    """Write the content of the bundle, the own rules as they were written, and the tests below `folder`."""
+    """Write the content of the bundle and the tests below `folder`, each file in its place."""
     with tarfile.open(pack.bundle) as archive:
         archive.extractall(folder, filter="data")
-    rules = {rule.file.removeprefix("org/"): rule.text for rule in pack.rules.values() if rule.own}
-    for path, text in (rules | {test.path: test.text for test in tests}).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, "utf-8")  # OPA formats what it puts into a bundle
+    for test in tests:
+        path = folder / test.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(test.text, "utf-8")
 
 
 def run_suite(compiler: Compiler, folder: Path, capabilities: Path, pack: Pack, tests: list[Source]) -> Suite:

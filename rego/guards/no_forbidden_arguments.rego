@@ -1,7 +1,7 @@
 # METADATA
 # title: No argument is used that is forbidden
 # description: |
-#   Arguments that carry a label listed in config.yaml, and those that config.yaml lists for the tool or for its labels,
+#   Arguments that carry the label of config.yaml, and those that config.yaml lists for the tool or for its labels,
 #   are left out, or false: no call forces, skips checks or acts as somebody else.
 # custom:
 #   remedy: Leave the argument out. What it is for needs another tool, with an owner who agrees.
@@ -26,7 +26,7 @@ holds if {
 	argument.labelled_unused(
 		input.arguments,
 		input.tool.argument_labels,
-		config.guards.no_forbidden_arguments.argument_labels,
+		config.guards.no_forbidden_arguments.label,
 	)
 	argument.placed_unused(input.arguments, _forbidden)
 }

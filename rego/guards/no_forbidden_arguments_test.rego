@@ -10,7 +10,7 @@ call(arguments, labels) := {
 
 force := {"/force": ["x-forbidden"]}
 
-values := {"argument_labels": ["x-no"], "labels": {"shell": ["/sudo"]}, "tools": {"git/push": ["/no_verify"]}}
+values := {"label": "x-no", "labels": {"shell": ["/sudo"]}, "tools": {"git/push": ["/no_verify"]}}
 
 test_by_default_what_is_labelled_as_forbidden_is_not_used if {
 	no_forbidden_arguments.holds with input as call({"branch": "main"}, force)

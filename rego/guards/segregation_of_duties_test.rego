@@ -52,6 +52,11 @@ test_other_tools_do_not_ask_for_it if {
 	segregation_of_duties.holds with input as object.union(release(person(both)), {"tool": other})
 }
 
+test_a_tool_that_asks_for_neither_asks_nothing_of_the_caller if {
+	plain := {"server": "bank", "name": "show", "labels": [], "argument_labels": {"/note": ["text"]}}
+	segregation_of_duties.holds with input as {"tool": plain}
+}
+
 test_one_tool_may_have_sides_of_its_own if {
 	sides := {"hr/pay": {"one": ["x"], "other": ["y"]}}
 	segregation_of_duties.holds with input as bonus(person(["x"]), "carol")

@@ -61,7 +61,7 @@ labelled_at_most(arguments, labels, label, limit) if {
 	is_string(label)
 	is_number(limit)
 	every place in [place | some place, names in labels; label in names] {
-		every value in items(pointer.at(arguments, place)) { number.at_most(value, limit) }
+		all_at_most(pointer.at(arguments, place), limit)
 	}
 }
 
@@ -73,7 +73,7 @@ labelled_within(arguments, labels, bounds) if {
 	well_labelled(labels)
 	is_object(bounds)
 	every pair in [[place, bounds[name]] | some place, names in labels; some name in names] {
-		every value in items(pointer.at(arguments, pair[0])) { number.between(value, pair[1].min, pair[1].max) }
+		all_between(pointer.at(arguments, pair[0]), pair[1].min, pair[1].max)
 	}
 }
 
@@ -87,9 +87,33 @@ placed_within(arguments, tool, tools) if {
 	every bounds in [bounds | bounds := tools[tool]] {
 		is_object(bounds)
 		every place, bound in bounds {
-			every value in items(pointer.at(arguments, place)) { number.between(value, bound.min, bound.max) }
+			all_between(pointer.at(arguments, place), bound.min, bound.max)
 		}
 	}
+}
+
+# METADATA
+# title: All at most
+# description: "`value` is a number not above `limit`, or a list of such numbers that is not empty."
+# scope: document
+all_at_most(value, limit) if number.at_most(value, limit)
+
+all_at_most(value, limit) if {
+	is_array(value)
+	value != []
+	every item in value { number.at_most(item, limit) }
+}
+
+# METADATA
+# title: All between
+# description: "`value` is a number between `low` and `high`, or a list of such numbers that is not empty."
+# scope: document
+all_between(value, low, high) if number.between(value, low, high)
+
+all_between(value, low, high) if {
+	is_array(value)
+	value != []
+	every item in value { number.between(item, low, high) }
 }
 
 # METADATA
@@ -130,12 +154,12 @@ among(value, allowed) if {
 
 # METADATA
 # title: Labelled unused
-# description: "Every argument that carries one of the labels in `forbidden` is left out, or false."
-labelled_unused(arguments, labels, forbidden) if {
-	well_labelled(labels)
-	list.of_text(forbidden)
+# description: "Every argument that carries `label` is left out, or false."
+labelled_unused(arguments, labels, label) if {
 	is_object(arguments)
-	every place in [place | some place, names in labels; some name in names; name in forbidden] { unused(arguments, place) }
+	well_labelled(labels)
+	is_string(label)
+	every place in [place | some place, names in labels; label in names] { unused(arguments, place) }
 }
 
 # METADATA

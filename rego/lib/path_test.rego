@@ -41,6 +41,7 @@ test_a_relative_folder_contains_itself_and_what_is_below if {
 		not path.under_path(outside, "docs")
 	}
 	not path.under_path("/docs/a", "docs/a")
+	every odd in ["docs/", "", "..", "~"] { not path.under_path("docs/a", odd) }
 }
 
 test_a_dot_has_every_relative_path_below_it if {

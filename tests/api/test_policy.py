@@ -1,13 +1,18 @@
 """`/v1/policy`: what is in force, a renewal on request, and the bundle as OPA fetches it."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from pdp.api.policy import BUNDLES, LONGEST_WAIT_S, revisions_in, wait_of
+from pdp.settings import Settings
+from pdp.times import system_clock
 from tests.bench.stage import furnish, serving
 from tests.conftest import ROOT
 from tests.flow import swaps
@@ -106,6 +111,21 @@ async def test_whoever_waits_in_vain_is_told_so_in_time_and_when_the_service_sto
     await asyncio.sleep(0)
     pdp.service.world.policy.hush()
     assert (await asyncio.wait_for(waiting, SOON_S)).status_code == 304
+
+
+async def test_a_service_that_is_told_to_stop_first_answers_whoever_waits_for_a_bundle(tmp_path: Path) -> None:
+    home = await furnish(tmp_path / "data")
+    key = await add_pep(Settings(data_dir=home.data_dir), system_clock, scopes=["policy"])
+    async with serving(home, ROOT) as (pid, port):
+        headers = {"Authorization": f"Bearer {key}", "Prefer": "wait=60"}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
+            first = await client.get("/v1/policy/bundle")
+            known = {"If-None-Match": first.headers["etag"]}
+            waiting = asyncio.create_task(client.get("/v1/policy/bundle", headers=known))
+            assert (await client.get("/metrics")).is_success, "a later request is answered while the other waits"
+            assert not waiting.done()
+            os.kill(pid, signal.SIGTERM)
+            assert (await waiting).status_code == 304
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pdp.store import tables
 from pdp.store.changes import append
 from pdp.store.sql import transaction
 from tests.conftest import START, FakeClock
-from tests.flow.people import WEIGHTS, Part, agent, alias, delegation, opened
+from tests.flow.people import FEED, WEIGHTS, Part, agent, alias, delegation, opened
 from tests.idp import ABSENT, ISSUER
 
 pytestmark = pytest.mark.promise("enrich.sliced")
@@ -118,6 +118,22 @@ async def test_a_right_ends_on_the_second_with_any_of_its_links_and_without_a_po
     found = (await facts(part)).person
     assert found is not None
     assert found.entitlements == []
+
+
+@pytest.mark.promise("enrich.expiry")
+async def test_an_agent_has_the_roles_it_holds_until_they_end(part: Part, clock: FakeClock) -> None:
+    held = ["refunder", {"id": "clerk", "expires_at": "2026-01-05T10:00:02Z"}]
+    await part.bring(
+        agents=[agent("bot", "client-7", roles=held)], roles=[*FEED["roles"], {"id": "clerk", "entitlements": []}]
+    )
+    clock.advance(1)
+    found = (await facts(part, **DELEGATED)).agent
+    assert found is not None
+    assert found.roles == ["clerk", "refunder"]
+    clock.advance(1)
+    found = (await facts(part, **DELEGATED)).agent
+    assert found is not None
+    assert found.roles == ["refunder"]
 
 
 @pytest.mark.promise("enrich.standing")

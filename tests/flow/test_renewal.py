@@ -238,7 +238,8 @@ async def reading(tmp_path: Path, clock: FakeClock, meanwhile: Callable[[int], N
     org = tmp_path / "org"
     source = Reading(org, tmp_path / "built", meanwhile)
     async with open_rooms(tmp_path / "rooms", clock) as rooms:
-        plan = Plan(places=[org], build=source.build, start=source.start, admit=partial(admit, rooms.store))
+        admits = partial(admit, rooms.office.store)
+        plan = Plan(places=[org], build=source.build, start=source.start, admit=admits)
         renewal = Renewal(plan, Notices(rooms.office, "opa", lambda _: None))
         try:
             await renewal.renew(Cause("start"))

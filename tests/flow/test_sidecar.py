@@ -111,9 +111,11 @@ async def test_the_old_policy_is_in_force_until_the_sidecar_names_the_new_one_an
     second = await pair.offered(1)
     assert await pair.decided() == ("allow", pair.first), "the sidecar has not caught up"
     assert (pair.policy.active.pack.revision, pair.policy.newest.pack.revision) == (pair.first, second)
+    assert "pdp_policy_offered 1.0" in (await pair.pdp.http.get("/metrics")).text
     pair.sidecar.revision = second
     assert await pair.decided() == ("allow", second)
     assert pair.policy.active.pack.revision == second
+    assert "pdp_policy_offered 0.0" in (await pair.pdp.http.get("/metrics")).text
     pair.sidecar.revision = pair.first
     assert await pair.decided() == ("engine.revision", None), "a sidecar that went back is not believed"
     pair.sidecar.revision = second

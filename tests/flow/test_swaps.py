@@ -16,7 +16,7 @@ from tests.sidecar import sidecar
 
 ROOT = Path(__file__).parent.parent.parent
 SWAPS = 50
-UNHURRIED_S = 5.0  # on any machine; under a second on one that is quiet, which is printed
+AT_MOST_S = 2.0  # twice what is promised, on a machine that does nothing else; `make swaps` prints what it was
 
 pytestmark = [pytest.mark.promise("live.switch"), pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -35,7 +35,7 @@ def variants_of(data_dir: Path, **which: Any) -> dict[str, int]:
 
 
 async def test_fifty_swaps_under_load_fail_no_request_and_mix_no_answer(tmp_path: Path) -> None:
-    home, org = await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org")
+    quiet, home, org = swaps.quiet(), await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org")
     async with serving(home, ROOT, PDP_ORG_DIR=str(org), PDP_LOG_LEVEL="warning") as (pid, port):
         async with swaps.loaded(home, port) as load:
             took = await swaps.swapped(org, load, SWAPS)
@@ -45,7 +45,7 @@ async def test_fifty_swaps_under_load_fail_no_request_and_mix_no_answer(tmp_path
     assert len(variants) == SWAPS + 1
     swaps.must_be_right(load, variants)
     swaps.must_move_on(load, variants)
-    assert max(took) < UNHURRIED_S
+    assert not quiet or max(took) < AT_MOST_S
     must_be_recorded(home, load, variants)
 
 
@@ -67,7 +67,7 @@ def must_be_recorded(home: Home, load: swaps.Load, variants: dict[str, int]) -> 
 async def test_fifty_swaps_with_a_sidecar_fail_no_request_and_mix_no_answer(
     tmp_path: Path, socket_folder: Path
 ) -> None:
-    home, org = await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org")
+    quiet, home, org = swaps.quiet(), await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org")
     key = await add_pep(Settings(data_dir=home.data_dir), system_clock, scopes=["policy"])
     more = {"PDP_ORG_DIR": str(org), "PDP_OPA_URL": f"unix://{socket_folder}/s", "PDP_LOG_LEVEL": "warning"}
     async with serving(home, ROOT, **more) as (pid, port):
@@ -83,4 +83,4 @@ async def test_fifty_swaps_with_a_sidecar_fail_no_request_and_mix_no_answer(
     assert variants_of(home.data_dir).keys() == variants.keys(), "whatever was offered was taken up, on record"
     swaps.must_be_right(load, variants)
     swaps.must_move_on(load, variants)
-    assert max(took) < UNHURRIED_S
+    assert not quiet or max(took) < AT_MOST_S
