@@ -124,8 +124,8 @@ PROMISES = {
         "architecture, section 1",
     ),
     "policy.readme": Promise(
-        "The rule that the policy README shows loads and does what it says.",
-        "issue 3, build 3",
+        "The guide to the first guard and every recipe of the policy README run as written, from an empty org folder.",
+        "issue 5, build 6",
     ),
     "house.docs": Promise(
         "Generated pages say what the code says.",
@@ -666,6 +666,18 @@ PROMISES = {
     "policy.visible": Promise(
         "What a caller may see follows from floors and the rules about callers alone.",
         "contracts, section 1",
+    ),
+    "policy.check": Promise(
+        "`pdp check` is green only when all is well, and a problem has its file, its line and what to do.",
+        "issue 5, build 3",
+    ),
+    "policy.new": Promise(
+        "A rule that `pdp policy new` writes is complete, safe and green before anybody edits it.",
+        "issue 5, build 3",
+    ),
+    "policy.try": Promise(
+        "`pdp try` says what the rules say to a table of cases, to one call and to a recorded one.",
+        "issue 5, build 3",
     ),
     "policy.commands": Promise(
         "`pdp policy` says what it did and exits 0 only on success.",

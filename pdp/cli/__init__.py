@@ -3,8 +3,10 @@
 import importlib
 import sys
 
-COMMANDS = {  # command -> module of this package that defines it under the same name
+COMMANDS = {  # command -> module of this package that defines it, under the same name or under `module:name`
     "serve": "serve",
+    "check": "check",
+    "try": "trial:try_",
     "why": "why",
     "keys": "keys",
     "identity": "identity",
@@ -37,8 +39,8 @@ def main() -> None:
             _ = ctx
             if cmd_name not in COMMANDS:
                 return None
-            module = importlib.import_module(f".{COMMANDS[cmd_name]}", __name__)
-            command: click.Command = getattr(module, cmd_name)
+            module, _, name = COMMANDS[cmd_name].partition(":")
+            command: click.Command = getattr(importlib.import_module(f".{module}", __name__), name or cmd_name)
             return command
 
     root = Commands(name="pdp", help="The policy decision point for AI agents' tool calls.")

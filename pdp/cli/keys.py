@@ -25,7 +25,7 @@ DEFAULT_DAYS = 90  # long enough to rotate by hand, short enough that a lost key
 
 @click.group()
 def keys() -> None:
-    """Keys of adapters: hashed, scoped, expiring, bound to the servers they list."""
+    """Keys of adapters, each for the servers it lists."""
 
 
 @keys.command()

@@ -21,7 +21,7 @@ POLL_S = 0.2  # `tail -f` looks again this often
 
 @click.group()
 def log() -> None:
-    """The audit log: who was told what and why, and every change of rights, tools and policy."""
+    """The audit log: every decision and every change."""
 
 
 @log.command()

@@ -2,27 +2,28 @@
 
 import asyncio
 import json
-import os
 import tempfile
 from pathlib import Path
 
 import click
 
-from ..engine.binary import OPA, find, places
 from ..engine.local import LocalOpa
 from ..errors import Fault
 from ..net import JsonClient, Reply
 from ..policy.archive import read_archive, write_archive
 from ..policy.bundle import read_content
 from ..policy.keys import SigningKey, read_keys, read_signing_key
-from ..policy.pack import Pack, build_pack, default_pack_dir, probe
+from ..policy.pack import Pack, build_pack, probe
 from ..policy.problem import Problem
 from ..policy.schema import input_schema_text
 from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
+from .check import check
+from .new import new
 from .policy_diff import diff
 from .policy_docs import docs
+from .running import opa_of, pack_dir
 
 ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
 MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
@@ -34,21 +35,8 @@ def policy() -> None:
     """The rules: what may, must, and must not happen without a human."""
 
 
-policy.add_command(diff)
-policy.add_command(docs)
-
-
-@policy.command()
-@click.option("--json", "as_json", is_flag=True)
-def check(as_json: bool) -> None:
-    """Check the pack and your org folder, and probe them in a running OPA. Changes nothing."""
-    settings = load()
-    with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
-        pack = _built(settings, Path(folder))
-        asyncio.run(_probe(settings, pack, Path(folder)))
-    record = {"revision": pack.revision, "rules": sorted(pack.rules)}
-    said = f"{len(pack.rules)} rules, checked and probed: {pack.revision}"
-    click.echo(json.dumps(record) if as_json else said)
+for command in (new, check, diff, docs):
+    policy.add_command(command)
 
 
 @policy.command()
@@ -115,7 +103,10 @@ async def _ordered(url: str, key: str) -> Reply:
 
 @policy.command()
 def schema() -> None:
-    """Print the JSON schema of the policy input, which a pack carries as schemas/input.json."""
+    """Print the JSON schema of the policy input.
+
+    A pack carries it as schemas/input.json.
+    """
     click.echo(input_schema_text(), nl=False)
 
 
@@ -126,16 +117,12 @@ def _sealed(bundle: Path, key: SigningKey | None) -> bytes:
 
 
 def _built(settings: Settings, folder: Path) -> Pack:
-    return build_pack(_opa(settings), settings.policy_dir or default_pack_dir(), settings.org_dir, folder)
+    return build_pack(opa_of(settings), pack_dir(settings), settings.org_dir, folder)
 
 
 async def _probe(settings: Settings, pack: Pack, folder: Path) -> None:
-    engine = await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, folder / "run")
+    engine = await LocalOpa.start(opa_of(settings), pack.bundle, pack.revision, folder / "run")
     try:
         await probe(engine, pack)
     finally:
         await engine.close()
-
-
-def _opa(settings: Settings) -> Path:
-    return find(OPA, places(OPA, os.environ, settings.opa_binary)).path

@@ -38,7 +38,7 @@ reason = click.option("--reason", required=True, help="Why; for the record.")
 
 @click.group()
 def registry() -> None:
-    """Tool definitions: import, list, show, approve, quarantine, revoke."""
+    """Tool definitions: import, review, approve, revoke."""
 
 
 @registry.command("import")

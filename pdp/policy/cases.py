@@ -4,6 +4,7 @@ A reviewer who reads no Rego can review a table. A row becomes a policy input by
 and by the same slicing: only the rights that concern the tool of the row are in it.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from ..vet import Tool
 from .problem import PackRefused, Problem
 from .sources import Text
 from .values import read_yaml
+from .yaml_lines import line_of, lines_in
 
 NOW = "2026-01-05T10:00:00Z"  # a Monday, in working hours
 
@@ -75,7 +77,10 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True):
-    """One call. `because` are the codes of the reasons, all of them; `duties` the types of what is owed."""
+    """One call. `because` are the codes of the reasons, all of them; `duties` the types of what is owed.
+
+    `line` is not written by hand: it is where the row stands in its file, and 0 when it stands in none.
+    """
 
     case: str
     tool: str
@@ -90,6 +95,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     now: str = NOW
     because: list[str] = field(default_factory=list)
     duties: list[str] = field(default_factory=list)
+    line: int = 0
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,18 +175,41 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_table(source: Text) -> Table:
-    """Read a decision table. Raises `PackRefused` with the file and the member that is wrong."""
+    """Read a decision table. Raises `PackRefused` with the file, the line of the case, and what is wrong with it."""
+    value = read_yaml(source)
     try:
-        table = msgspec.convert(read_yaml(source), Table)
+        table = msgspec.convert(_with_lines(value, source.text), Table)
     except msgspec.ValidationError as error:
-        raise PackRefused([Problem(source.file, 0, f"{error}.", "Compare it with the tables of the pack.")]) from None
+        raise PackRefused([_misfit(str(error), source)]) from None
     for row in table.cases:
         try:
             table.input_of(row)
         except (KeyError, ValueError) as error:
-            what = f"The case {row.case!r} cannot be put together: {error}."
-            raise PackRefused([Problem(source.file, 0, what, "Define every name it uses.")]) from None
+            why = f"{error} is defined nowhere in this file" if isinstance(error, KeyError) else str(error)
+            what = f"The case {row.case!r} cannot be put together: {why}."
+            raise PackRefused([Problem(source.file, row.line, what, "Define every name it uses.")]) from None
     return table
+
+
+def _misfit(message: str, source: Text) -> Problem:
+    """Say on which line a table has something that no table has, and what there is instead."""
+    what, _, path = message.partition(" - at `$.")
+    steps = [int(step) if step.isdigit() else step for step in re.findall(r"[\w-]+", path)]
+    kind = Table if not steps else Row if steps[:-1] == ["cases"] else None
+    instead = "Compare it with the tables of the pack, in its cases/."
+    if kind is not None and "unknown field" in what:
+        instead = f"There are: {', '.join(name for name in kind.__struct_fields__ if name != 'line')}."
+    where = f" at {path.rstrip('`')}" if path else ""
+    return Problem(source.file, line_of(source.text, steps), f"{what}{where}.", instead)
+
+
+def _with_lines(value: Any, text: str) -> Any:
+    """Write into each row of a table on which line of its file it begins."""
+    rows = value.get("cases") if isinstance(value, dict) else None
+    for row, line in zip(rows if isinstance(rows, list) else [], lines_in(text, "cases"), strict=False):
+        if isinstance(row, dict):
+            row["line"] = line
+    return value
 
 
 def mode_of(row: Row) -> Mode:

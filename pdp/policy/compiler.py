@@ -1,6 +1,7 @@
 """The OPA binary as a compiler: check, parse, inspect. Nothing from the environment may add a flag."""
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 from ..engine import VERDICT, VISIBLE
 from ..errors import Fault
+from .advice import Words, advise, words_of
 from .archive import MODULE, read_archive
 from .problem import PackRefused, Problem
 
 WITHIN_S = 30  # for each run, 0.05 s are usual; a loaded machine takes longer
+SAID = re.compile(r"(?P<file>[\w./-]+\.rego):(?P<line>\d+): (?:\w+: )?(?P<what>.+)")
 BARE = {"GOGC": "off", "GOMEMLIMIT": "512MiB"}  # a run is too short to tidy up: a build takes 71 ms of CPU, not 115
 PARSE = "package parse\n\nmodules[path] := rego.parse_module(path, text) if some path, text in input\n"
 
@@ -30,7 +33,7 @@ class Compiler:
         flags = ("--strict", "--format", "json", "--max-errors", "50", "--schema", "schemas")
         done = self._run(("check", *flags, "--capabilities", str(capabilities), "bundle", "laws"), folder)
         if done.returncode:
-            raise PackRefused(_problems(done, names))
+            raise PackRefused(_problems(done, names, words_of(folder / "bundle" / "lib")))
 
     def parse(self, texts: dict[str, str], folder: Path) -> dict[str, dict[str, Any]]:
         """Return OPA's parse of each text, by its name; one run for all, without locations."""
@@ -60,6 +63,26 @@ class Compiler:
             raise Fault(f"OPA could not compile the rules to WebAssembly: {done.stderr.strip()}")
         return read_archive(target)[MODULE]
 
+    def test(self, folder: Path, capabilities: Path, names: dict[str, str]) -> list[dict[str, Any]]:
+        """Run the tests below `folder` and return what came of each. Raises `PackRefused` when they do not compile."""
+        done = self._run(("test", "--format", "json", "--capabilities", str(capabilities), "."), folder)
+        try:
+            results: list[dict[str, Any]] = json.loads(done.stdout or "null") or []
+        except ValueError:
+            results = []
+        if not results and done.stderr.strip():
+            raise PackRefused(_said(done.stderr, names))
+        return results
+
+    def coverage(self, folder: Path, capabilities: Path) -> dict[str, Any]:
+        """Return which lines the tests below `folder`, which pass, reach."""
+        flags = ("--coverage", "--format", "json", "--capabilities", str(capabilities))
+        return self._answer(self._run(("test", *flags, "."), folder))
+
+    def unformatted(self, folder: Path, paths: Sequence[str]) -> list[str]:
+        """Return those of `paths` (below `folder`) that `opa fmt` would write otherwise."""
+        return self._run(("fmt", "--list", *paths), folder).stdout.split() if paths else []
+
     def _run(self, arguments: Sequence[str], folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [str(self._opa), *arguments]
         try:
@@ -84,17 +107,31 @@ class Compiler:
         return answer
 
 
-def _problems(done: subprocess.CompletedProcess[str], names: dict[str, str]) -> list[Problem]:
+def _problems(done: subprocess.CompletedProcess[str], names: dict[str, str], words: Words) -> list[Problem]:
     try:
         errors = json.loads(done.stdout or done.stderr)["errors"]
     except (ValueError, KeyError, TypeError):
         return [Problem("opa check", 0, done.stderr.strip() or done.stdout.strip(), "")]
-    return [_problem(error, names) for error in errors]
+    return [_problem(error, names, words) for error in errors]
 
 
-def _problem(error: dict[str, Any], names: dict[str, str]) -> Problem:
+def _said(stderr: str, names: dict[str, str]) -> list[Problem]:
+    """Read `1 error occurred: guards/x_test.rego:5: rego_type_error: ...`, or a list of such lines."""
+    found = [
+        Problem(
+            names.get(said["file"], said["file"]),
+            int(said["line"]),
+            f"{said['what'].rstrip('.')}.",
+            advise(said["what"], (), {}),
+        )
+        for said in SAID.finditer(stderr)
+    ]
+    return found or [Problem("opa test", 0, stderr.strip(), "")]
+
+
+def _problem(error: dict[str, Any], names: dict[str, str], words: Words) -> Problem:
     location = error.get("location") or {}
     file = str(location.get("file", "opa check")).removeprefix("bundle/")
     known = (error.get("details") or {}).get("oneOf") or []
-    instead = f"There are: {', '.join(map(str, known))}." if known else "Correct it."
+    instead = advise(error["message"], known, words)
     return Problem(names.get(file, file), location.get("row", 0), f"{error['message']}.", instead)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..engine import Engine
-from .probe import ORG, examples_of, on_nothing, on_ourselves
+from .probe import ORG, TWICE, examples_of, on_nothing, on_ourselves
 from .problem import Problem
 from .trials import cases_of, try_cases, try_examples, try_losses
 
@@ -24,6 +24,7 @@ async def examine(
     Returns every problem, of the pack and of the organisation's own rules and cases. `say` is told what comes next.
     `alone` is false where an organisation changes values: then, and where it adds rules or cases, only its own examples
     and cases must come out as they say, because the pack's say what the pack does by itself.
+    So are the losses: the pack's own rules, which were tried on all of them by themselves, are tried on few.
     The engine must answer for single rules, as OPA does. Raises `Refused` with an `engine.*` code when it does not
     answer, or runs another policy than the one we built.
     """
@@ -39,7 +40,8 @@ async def examine(
     found += await try_cases(engine, pack, judged)
     say("every field of every case and example, removed or replaced")
     documents = {f"the case {case.row.case!r} of {case.file}": case.document for case in cases}
-    return found + await try_losses(engine, pack, documents | examples_of(pack))
+    often = {} if alone else {code: TWICE for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
+    return found + await try_losses(engine, pack, documents | examples_of(pack), often)
 
 
 def files_of(pack: "Pack") -> list[str]:

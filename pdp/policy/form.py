@@ -18,6 +18,8 @@ BUILTINS = {
 }
 ARGUMENTS = {"arguments", "parsed", "context"}  # what only the call itself has
 CLAIMED = "context"  # what the caller says about itself: it may raise friction, so no right rests on it
+NEVER = "It is what the caller says about itself: no right and no duty rests on that."
+RIGHTS = {ASKED["permits"], ASKED["duties"]}
 TERMS = {"boolean", "number", "string", "var", "array", "object", "set", "ref", "call"}
 EMPTY = "A comprehension is empty when the facts are missing."
 STRANGE = {
@@ -35,6 +37,7 @@ INSTEAD = {
     "minus": "list.contains_all, list.contains_none",
     "object.get": "the path itself",
 }
+SIGNS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "neq": "!=", "eq": "=", "minus": "-"}  # as authors write them
 
 Ast = dict[str, Any]
 
@@ -73,7 +76,8 @@ class _Reading:
         if self._asked not in self._local:
             yield Offence(0, f"The file does not define `{self._asked}`.", f"Write `{self._asked} if ...`.")
         if self._wants_concerns and CONCERNS not in self._local:
-            yield Offence(0, f"A permit of stage call lacks `{CONCERNS}`.", "Say whether it concerns the caller.")
+            instead = "Write `concerns if ...`: whom and which tool it is about, whatever the arguments."
+            yield Offence(0, f"A permit of stage call lacks `{CONCERNS}`.", instead)
         if not self._wants_concerns and CONCERNS in self._local:
             yield Offence(0, f"Only a permit of stage call defines `{CONCERNS}`.", "Remove it, or correct the stage.")
 
@@ -106,7 +110,8 @@ class _Reading:
     def _expression(self, expression: Ast, line: int) -> Iterator[Offence]:
         line = _line(expression, line)
         if expression.get("negated"):
-            yield Offence(line, "`not` holds when the fact is missing.", "Say what must be there; lib has words.")
+            instead = "Say what must be there, with a word of lib such as list.contains_none."
+            yield Offence(line, "`not` holds when the fact is missing.", instead)
         if "with" in expression:
             yield Offence(line, "`with` replaces the facts of the call.", "Remove it.")
         terms = expression["terms"]
@@ -147,7 +152,8 @@ class _Reading:
             yield from self._path([*self._alias.get(path[0], ["data"]), *path[1:]], line)
         elif path[0] not in self._local and ".".join(map(str, path)) not in BUILTINS:
             name = ".".join(map(str, path))
-            yield Offence(line, f"`{name}` is not in the safe form.", f"Use {INSTEAD.get(name, 'a word of lib')}.")
+            instead = f"Use {INSTEAD.get(name, 'a word of lib')}."
+            yield Offence(line, f"`{SIGNS.get(name, name)}` is not in the safe form.", instead)
         for term in terms[1:]:
             yield from self._term(term, line)
 
@@ -170,13 +176,14 @@ class _Reading:
             yield Offence(line, "Approvals are looked at by decision.rego alone.", "Remove it: a gate opens by itself.")
         elif names[0] in self._hidden:
             what = f"`input.{names[0]}` may not be read here."
-            yield Offence(line, what, "Set `stage: call` to read the call; permits and duties never read the context.")
+            yield Offence(line, what, NEVER if names[0] == CLAIMED and self._asked in RIGHTS else "Set `stage: call`.")
 
     def _path(self, names: list[Any], line: int) -> Iterator[Offence]:
         if names == ["rego", "v1"]:
             return
         if names[0] != "data" or len(names) < 2 or names[1] not in READABLE:  # noqa: PLR2004  # data and a name
-            yield Offence(line, "Rules read input, data.config and data.lib.", "Put values into config.yaml.")
+            what = "Rules read input, data.config and data.lib."
+            yield Offence(line, what, "Ask no other rule; put values into config.yaml.")
 
 
 def _alias(entry: Ast) -> str:

@@ -33,6 +33,11 @@ class Rule:
     file: str
     text: str
 
+    @property
+    def own(self) -> bool:
+        """Say whether it is the organisation's, and not the pack's."""
+        return self.file.startswith("org/")
+
     def words(self) -> dict[str, Any]:
         """Return what the manifest says about the rule."""
         names = ("title", "description", "remedy", "owner", "severity", "stage", "file")
@@ -88,12 +93,16 @@ def _of_package(annotations: list[dict[str, Any]], source: Source) -> dict[str, 
 
 
 def _lacking(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if not said:
+        instead = "Write title, description and custom there; `pdp policy new` writes a rule that has them all."
+        yield "There is no METADATA above `package`.", instead
+        return
     custom = said.get("custom") if isinstance(said.get("custom"), dict) else {}
     texts = [("title", said), ("description", said), ("custom.remedy", custom), ("custom.owner", custom)]
     for name, place in texts:
         text = (place or {}).get(name.removeprefix("custom."))
         if not isinstance(text, str) or not 0 < len(text.strip()) <= MAX_WORDS:
-            yield f"METADATA above `package` has no {name}.", "Write it: the same words are shown everywhere."
+            yield f"METADATA above `package` has no {name}.", "Write it: callers, approvers and auditors read it."
     for name, allowed in (("severity", SEVERITIES), ("stage", STAGES)):
         if (custom or {}).get(name) not in allowed:
             yield f"METADATA has no custom.{name}, or an unknown one.", f"Choose from {', '.join(allowed)}."

@@ -23,10 +23,10 @@ REMOVED: Any = object()
 INSTEAD: dict[str, Any] = {"removed": REMOVED, "null": None, "true": True, "[]": [], "{}": {}}
 Statement = tuple[str, type, str]  # the path, the type of what stands there, and what may stand there instead
 RESTRICTIONS: tuple[Statement, ...] = (
-    (r"tool/(labels|required_scopes)", list, "[]"),
+    (r"tool/(labels|required_scopes)", object, "[]"),  # also in place of what was none: a repair is no loss
     (r"tool/(labels|required_scopes)/\d+", object, "removed"),
-    (r"tool/argument_labels", dict, "{}"),
-    (r"tool/argument_labels/[^/]+", list, "[]"),
+    (r"tool/argument_labels", object, "{}"),
+    (r"tool/argument_labels/[^/]+", object, "[]"),
     (r"tool/argument_labels/[^/]+(/\d+)?", object, "removed"),
     (r"caller/(person|agent)/entitlements/\d+/constraints", list, "[]"),
     (r"caller/(person|agent)/entitlements/\d+/constraints/\d+", object, "removed"),

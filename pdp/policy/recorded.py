@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from ..audit.entry import Entry
 from ..audit.read import entries, last_lines, shards
-from ..readiness import PEP
 from .cases import Table
+from .known import PEP
 
 
 class Question(Struct, frozen=True):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .advice import perhaps
 from .problem import PackRefused, Problem
 
 FOLDERS = ("permits", "guards", "gates", "duties")  # one question each (architecture, section 3)
@@ -65,7 +66,7 @@ class Found(NamedTuple):
 
 def collect(pack: Path, org: Path | None) -> Found:
     """Read the pack and the org folder beside or inside it. Raises `PackRefused` naming every file out of place."""
-    org = _the_only_org(pack, org)
+    org = the_only_org(pack, org)
     reader = _Reader()
     sources = reader.rules(pack, "", (*SHARED, *FOLDERS), BESIDE_PACK)
     configs, cases = reader.config(pack, ""), reader.cases(pack, "")
@@ -85,7 +86,18 @@ def misplaced(sources: list[Source]) -> Iterator[Problem]:
         yield from wrong(sources)
 
 
-def _the_only_org(pack: Path, org: Path | None) -> Path | None:
+def own_tests(pack: Path, org: Path | None) -> list[Source]:
+    """Read the tests in the org folder, which are never loaded. Raises `PackRefused` when one cannot be read."""
+    org = the_only_org(pack, org)
+    reader = _Reader()
+    tests = reader.tests(org, "org/") if org is not None else []
+    if reader.problems:
+        raise PackRefused(reader.problems)
+    return tests
+
+
+def the_only_org(pack: Path, org: Path | None) -> Path | None:
+    """Return the org folder: the one that is named, or the one inside the pack. Raises `PackRefused` for two."""
     for folder, setting in ((pack, "PDP_POLICY_DIR"), (org, "PDP_ORG_DIR")):
         if folder is not None and not folder.is_dir():
             raise PackRefused([Problem(str(folder), 0, "This is not a folder.", f"Correct {setting} or unset it.")])
@@ -111,12 +123,18 @@ class _Reader:
                 found += self._folder(entry, prefix)
             elif entry.name not in beside or entry.is_dir() is bool(entry.suffix):
                 instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
+                instead += perhaps(entry.name, (*FOLDERS, *BESIDE))
                 self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
         return found
 
     def config(self, root: Path, prefix: str) -> list[Text]:
         file = root / "config.yaml"
         return [Text(prefix + file.name, self._text(file, prefix + file.name))] if file.is_file() else []
+
+    def tests(self, root: Path, prefix: str) -> list[Source]:
+        files = [file for folder in FOLDERS for file in sorted((root / folder).glob(f"[!.]*{TEST}"))]
+        paths = {f"{file.parent.name}/{file.name}": file for file in files}
+        return [Source(path, prefix + path, self._text(file, prefix + path), own=True) for path, file in paths.items()]
 
     def cases(self, root: Path, prefix: str) -> list[Text]:
         found = []
@@ -166,13 +184,14 @@ def _visible(folder: Path) -> list[Path]:
 
 def _out_of_place(file: Path) -> tuple[str, str] | None:
     if not file.is_file() or file.suffix != ".rego":
-        return "Only rules and their tests stand here.", "Values belong in config.yaml; move or remove this."
+        instead = "A rule is a file right here, values are in config.yaml; move or remove this."
+        return "Only rules and their tests stand here.", instead
     if not NAME.fullmatch(file.stem):
         return "The name cannot be a package.", "Use lower-case letters, digits and underscores."
     if file.stat().st_size > MAX_FILE_BYTES:
         return f"The file is larger than {MAX_FILE_BYTES} bytes.", "Keep values in config.yaml."
     if file.name.endswith(TEST) and not file.with_name(file.name.removesuffix(TEST) + ".rego").is_file():
-        return "A file that ends in _test.rego is left out, and there is no rule beside it that it tests.", "Rename it."
+        return "There is no rule beside this test, so nothing loads it.", "Write the rule, or rename this."
     return None
 
 

@@ -102,7 +102,7 @@ async def try_cases(engine: Engine, pack: "Pack", cases: Iterable[Case]) -> list
         reply = await verdict_on(engine, pack, case.document)
         if reply is None:
             return await no_verdict(engine, pack, f"the case {case.row.case!r} of {case.file}", case.document)
-        return list(_not_as_said(case, reply, pack))
+        return list(not_as_said(case, reply, pack))
 
     return _sorted(await each(cases, wrong))
 
@@ -188,16 +188,21 @@ def _is_yes(rule: Rule, answer: Any) -> bool:
     return answer is True
 
 
-def _not_as_said(case: Case, reply: Reply, pack: "Pack") -> Iterator[Problem]:
+def not_as_said(case: Case, reply: Reply, pack: "Pack") -> Iterator[Problem]:
+    """Find how the verdict on a case is not what its table says."""
     row = case.row
     verdict = verdict_from(reply, pack)
-    because = sorted(reason.code for reason in verdict.reasons)
-    duties = sorted(duty["type"] for duty in verdict.duties)
-    if (verdict.effect, because, duties) != (row.expect, sorted(row.because), sorted(row.duties)):
-        came = f"{verdict.effect}, because {because}, duties {duties}"
-        said = f"{row.expect}, because {sorted(row.because)}, duties {sorted(row.duties)}"
-        instead = "Correct the table or the rules, whichever is wrong."
-        yield Problem(case.file, 0, f"The case {row.case!r} came out as {came}; the table says {said}.", instead)
+    came = verdict.effect, sorted(reason.code for reason in verdict.reasons), sorted(d["type"] for d in verdict.duties)
+    said = row.expect, sorted(row.because), sorted(row.duties)
+    if came != said:
+        what = f"The case {row.case!r} comes out as {_outcome(*came)}; the table says {_outcome(*said)}."
+        yield Problem(case.file, row.line, what, "Correct the table or the rules, whichever is wrong.")
+
+
+def _outcome(effect: str, because: list[str], duties: list[str]) -> str:
+    reasons = f" because of {', '.join(because)}" if because else ""
+    owed = f" with {', '.join(duties)}" if duties else ""
+    return effect + reasons + owed
 
 
 def _not_an_example(rule: Rule, kind: str, document: Document) -> Problem:

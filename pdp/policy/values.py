@@ -6,6 +6,7 @@ values, and adds sections for rules of its own; a section nobody reads is a miss
 
 import copy
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -13,9 +14,13 @@ import jsonschema_rs
 import yaml
 
 from .. import document
+from .advice import perhaps
 from .problem import PackRefused, Problem
 from .sources import Source, Text
+from .yaml_lines import line_of
 
+QUOTE = "Look at indents and brackets, and put text with a colon, a # or a * into quotes."
+UNREAD = "Additional properties are not allowed"  # how the validator begins about a key that the schema does not know
 SCALARS = {bool: "boolean", int: "number", float: "number", str: "string"}
 
 
@@ -37,7 +42,7 @@ def read_values(configs: list[Text], schema: dict[str, Any], sources: Iterable[S
             if name in config.get(folder, {}):
                 section = schema["properties"].setdefault(folder, {"type": "object", "properties": {}})
                 section["properties"][name] = described(config[folder][name])
-        _must_fit(config, schema, config_file.file)
+        _must_fit(config, schema, config_file)
     return Values(config, schema)
 
 
@@ -51,7 +56,7 @@ def values_of(config: dict[str, Any], schema: dict[str, Any], sources: Iterable[
         if source.name in config.get(source.folder, {}):
             section = schema["properties"].setdefault(source.folder, {"type": "object", "properties": {}})
             section["properties"].setdefault(source.name, described(config[source.folder][source.name]))
-    _must_fit(config, schema, file)
+    _must_fit(config, schema, Text(file, ""))
     return Values(config, schema)
 
 
@@ -62,7 +67,7 @@ def read_yaml(source: Text) -> Any:
         json.dumps(value, allow_nan=False)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise PackRefused([Problem(source.file, line, f"This is not YAML: {error.problem}.", "Correct it.")]) from None
+        raise PackRefused([Problem(source.file, line, f"This is not YAML: {error.problem}.", QUOTE)]) from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise PackRefused([Problem(source.file, 0, f"This cannot be read: {error}.", "Correct it.")]) from None
     return value
@@ -95,11 +100,27 @@ def _merged(base: Any, change: Any) -> Any:
     return base | {key: _merged(base[key], value) if key in base else value for key, value in change.items()}
 
 
-def _must_fit(config: dict[str, Any], schema: dict[str, Any], file: str) -> None:
+def _must_fit(config: dict[str, Any], schema: dict[str, Any], source: Text) -> None:
     errors = jsonschema_rs.validator_for(schema).iter_errors(config)
-    problems = [
-        Problem(file, 0, f"{'.'.join(map(str, error.instance_path)) or 'config'}: {error.message}.", "Correct it.")
-        for error in errors
-    ]
+    problems = [_problem(error.message, [*error.instance_path], config, source) for error in errors]
     if problems:
         raise PackRefused(problems)
+
+
+def _problem(message: str, path: list[str | int], config: dict[str, Any], source: Text) -> Problem:
+    """Say which value is wrong, on which line; of a key that nobody reads, which there are."""
+    if message.startswith(UNREAD):
+        unread = re.findall(r"'([^']*)'", message)
+        known = [key for key in _at(config, path) if key not in unread]
+        where = ".".join(map(str, [*path, unread[0]]))
+        instead = f"There are: {', '.join(known)}.{perhaps(unread[0], known)}" if known else "Remove it."
+        return Problem(source.file, line_of(source.text, [*path, unread[0]]), f"{where}: nobody reads this.", instead)
+    where = ".".join(map(str, path)) or "config"
+    instead = "Correct the value; the pack's own config.yaml says what it means."
+    return Problem(source.file, line_of(source.text, path), f"{where}: {message}.", instead)
+
+
+def _at(value: Any, path: list[str | int]) -> Any:
+    for step in path:
+        value = value[step]
+    return value

@@ -24,4 +24,6 @@ def test_the_wheel_carries_every_rule_and_every_module(tmp_path: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp").rglob("*.py")}
     assert tables
     assert shipped | tables | modules | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"} <= names
+    drafts = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp/policy/drafts").glob("*/*")}
+    assert len(drafts & names) == len(drafts) == 12
     assert not any(name.endswith("_test.rego") for name in names)

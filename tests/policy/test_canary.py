@@ -38,7 +38,7 @@ SAYS = {
     "known": ("the PDP's own probe",),
     "losses": ("and did not before", "duties are less"),
     "examples": ("example",),
-    "cases": ("The case 'bob may read' came out as deny",),
+    "cases": ("The case 'bob may read' comes out as deny",),
 }
 RUNNING = {"probe", "known", "losses", "examples", "cases"}  # what it takes a running policy to find
 EXAMINED = {"examples", "cases"}  # ... and what is not tried at every start

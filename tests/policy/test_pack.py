@@ -105,7 +105,7 @@ def test_a_rule_in_a_folder_that_nobody_loads_is_refused(name: str, build: Build
         ("guards/mine.rego.bak", "Only rules and their tests"),
         ("guards/Mine.rego", "cannot be a package"),
         ("guards/my-rule.rego", "cannot be a package"),
-        ("guards/load_test.rego", "no rule beside it that it tests"),
+        ("guards/load_test.rego", "no rule beside this test"),
     ],
 )
 def test_a_file_out_of_place_is_refused(name: str, says: str, build: Build, tmp_path: Path) -> None:
