@@ -21,7 +21,7 @@ Announce = Callable[[str], Awaitable[None]]
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one (PDP_PORT).")
 @click.option("--dev", is_flag=True, help="Sample people, tools, tokens and a loopback issuer; loopback only.")
 def serve(host: str | None, port: int | None, dev: bool) -> None:
-    """Serve the decision API. A local OPA child runs the rules unless PDP_OPA_URL names a sidecar or PDP_ENGINE is wasm."""
+    """Serve the decision API. A local OPA child runs the rules unless PDP_OPA_URL or PDP_ENGINE says otherwise."""
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = load(**given)
     for chatty in ("alembic", "httpx", "uvicorn.error"):

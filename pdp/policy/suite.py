@@ -46,7 +46,7 @@ def run_suite(compiler: Compiler, folder: Path, capabilities: Path, pack: Pack, 
         results = compiler.test(folder, capabilities, names)
     except PackRefused as refused:
         return Suite([*refused.problems], readable=False)
-    problems = [*_empty(results, tests), *_failed(results, names)]
+    problems = sorted([*_empty(results, tests), *_failed(results, names)])  # tests run side by side, in any order
     if problems:
         return Suite(problems, len(results))
     covered, unreached = _coverage(compiler.coverage(folder, capabilities), rules)

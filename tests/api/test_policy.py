@@ -64,7 +64,7 @@ async def test_a_renewal_on_request_says_what_changed_and_a_refused_one_what_is_
     assert refused.json()["code"] == "policy.refused"
     (problem,) = refused.json()["problems"]
     assert (problem["file"], problem["line"]) == ("org/guards/wrong.rego", 13)
-    assert "`lt` is not in the safe form" in problem["what"]
+    assert "`<` is not in the safe form" in problem["what"]
     assert "number.at_most" in problem["instead"]
     shown = (await pdp.http.get("/v1/policy")).json()
     assert shown["revision"] == done.json()["revision"]
@@ -162,5 +162,5 @@ async def test_pdp_policy_activate_asks_the_running_service_and_says_what_it_sai
         one_rule(tmp_path, "guards", "holds if input.risk.score < 80", name="wrong")
         refused = await asyncio.to_thread(command, home.data_dir, *asking)
         assert refused.returncode == 1
-        assert "org/guards/wrong.rego:13: `lt` is not in the safe form" in refused.stderr
+        assert "org/guards/wrong.rego:13: `<` is not in the safe form" in refused.stderr
         assert "Traceback" not in refused.stderr

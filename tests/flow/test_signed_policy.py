@@ -32,7 +32,7 @@ from tests.conftest import ROOT, START, FakeClock
 from tests.flow.test_operator_commands import pdp
 from tests.policy.engine import Asked
 from tests.policy.engine import running as running_opa
-from tests.policy.rules import org
+from tests.policy.rules import PROBED, org
 from tests.policy.signing import MAKE, private_key, public_key, saved
 from tests.service import Bench, running
 
@@ -48,7 +48,7 @@ class Office:
         key = MAKE["ec"]()
         private_key(folder / "release.pem", key)
         self.keys = public_key(folder / "keys" / "release.pem", key).parent
-        self.strict = build_pack(opa, default_pack_dir(), org(folder, "gates", 'open if "x" == "y"'), folder / "built")
+        self.strict = build_pack(opa, default_pack_dir(), org(folder, "gates", PROBED["gates"]), folder / "built")
         self.plain = build_pack(opa, default_pack_dir(), None, folder / "built")
         self.bundle = folder / "policy.tar.gz"
 

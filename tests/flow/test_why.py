@@ -11,7 +11,7 @@ import pytest
 from pdp.policy.archive import read_archive, write_archive
 from pdp.policy.patch import Op
 from tests.flow.test_operator_commands import pdp
-from tests.policy.rules import rule, write
+from tests.policy.rules import PROBED, rule, write
 from tests.policy.test_flips import applied
 from tests.service import running
 
@@ -133,7 +133,10 @@ async def test_a_masked_value_that_a_rule_reads_is_the_reason_named(tmp_path: Pa
         tmp_path / "org",
         {
             "guards/our_own.rego": rule(
-                "guards", "our_own", 'import data.lib.text\n\nholds if text.one_of(input.arguments.customer, ["c-1"])'
+                "guards",
+                "our_own",
+                'import data.lib.text\n\nholds if text.one_of(input.arguments.customer, ["c-1"])\n\n'
+                + PROBED["guards"],
             ).replace("good: {tool: {name: x}}", "good: {arguments: {customer: c-1}}"),
         },
     )
@@ -153,8 +156,12 @@ async def test_a_gate_that_a_masked_guard_left_unheard_is_no_sign_of_tampering(t
     org = write(
         tmp_path / "org",
         {
-            "guards/our_odd.rego": rule("guards", "our_odd", "holds if is_object(input.arguments.customer)"),
-            "gates/our_gate.rego": rule("gates", "our_gate", 'open if input.tool.name == "another"'),
+            "guards/our_odd.rego": rule(
+                "guards", "our_odd", "holds if is_object(input.arguments.customer)\n\n" + PROBED["guards"]
+            ),
+            "gates/our_gate.rego": rule(
+                "gates", "our_gate", 'open if input.tool.name == "another"\n\n' + PROBED["gates"]
+            ),
         },
     )
     async with running(tmp_path / "pdp", org_dir=org) as bench:

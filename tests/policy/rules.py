@@ -14,6 +14,11 @@ WORDS = """# METADATA
 #   bad: {{tool: {{name: y}}}}
 """
 
+PROBED = {  # a rule of a running service must let its own probe through
+    "guards": 'holds if input.tool.server == "pdp.probe"',
+    "gates": 'open if input.tool.server == "pdp.probe"',
+}
+
 
 def rule(folder: str, name: str, body: str, stage: str = "call") -> str:
     """Return the text of a rule file: all its words, its package, and `body` below it."""

@@ -63,7 +63,7 @@ async def test_an_org_case_that_comes_out_otherwise_is_named(opa: Path, build: B
     folder = write(tmp_path / "org", {"cases/mine.yaml": CASES.replace("EXPECT", "deny")})
     (problem,) = await examined(opa, build(folder), tmp_path)
     assert problem.file == "org/cases/mine.yaml"
-    assert "'bob may read' came out as allow" in problem.what
+    assert "'bob may read' comes out as allow" in problem.what
     assert "the table says deny" in problem.what
 
 

@@ -146,6 +146,7 @@ def test_a_masked_argument_concerns_the_rules_that_find_their_way_to_it(
     assert masked_reads(Reads((("arguments",),), ()), [customer], call, {}) == [customer]
 
 
+@pytest.mark.parametrize("asked", ["opa"], indirect=True)
 def test_no_rule_of_the_pack_depends_on_anything_else(asked: Asked, pack: Pack, modules: dict[str, Any]) -> None:
     """Whatever a rule is not said to read is changed at once, in every case; its answer stays."""
     looked_at = 0
@@ -162,6 +163,7 @@ def test_no_rule_of_the_pack_depends_on_anything_else(asked: Asked, pack: Pack, 
     assert looked_at > 400
 
 
+@pytest.mark.parametrize("asked", ["opa"], indirect=True)
 def test_no_rule_of_the_pack_depends_on_an_argument_that_is_masked_where_it_does_not_look(
     asked: Asked, pack: Pack, modules: dict[str, Any]
 ) -> None:
