@@ -567,4 +567,32 @@ PROMISES = {
         "The adapter's connections to the PDP are few, bounded and never shared between answers.",
         "contracts, section 1",
     ),
+    "approvals.lifecycle": Promise(
+        "Requests and approvals take the steps of their tables and no others; what is decided stays decided.",
+        "issue 6, build 1",
+    ),
+    "approvals.once": Promise(
+        "An approval lets through as many calls as it says, once by default, however many ask at the same time.",
+        "issue 6, build 2",
+    ),
+    "approvals.bound": Promise(
+        "An approval is good for exactly the action it was given for.",
+        "contracts, section 6",
+    ),
+    "approvals.one_question": Promise(
+        "Identical calls share one open question.",
+        "issue 6, build 4",
+    ),
+    "approvals.floor": Promise(
+        "Only people vote, once, and never on a call made by or for themselves, whatever policy says.",
+        "issue 6, build 3",
+    ),
+    "approvals.time": Promise(
+        "What was not decided in time is not approved, and what was not used in time is void, by the database's clock.",
+        "issue 6, build 1",
+    ),
+    "approvals.recorded": Promise(
+        "Every transition of a request or an approval is on record, or does not happen.",
+        "issue 6, build 1",
+    ),
 }
