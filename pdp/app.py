@@ -1,17 +1,17 @@
 """The composition root: Settings -> World -> ASGI application. What is opened here is closed here, in reverse."""
 
-import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 
-from .api import audit, decisions, health, identity, signals
+from .api import audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
@@ -31,7 +31,10 @@ from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
+from .policy.live import Policy, StartEngine
+from .policy.notice import Notices
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
+from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
@@ -51,6 +54,7 @@ class Service:
     app: App
     peps: Peps
     projection: Projection
+    renewal: Renewal
 
     async def projected(self) -> None:
         """Return when every decision taken so far can be looked up."""
@@ -67,7 +71,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         _private_directories(settings.data_dir)
         store = await open_store(settings.store_url)
         stack.push_async_callback(store.dispose)
-        world, readiness = await _open_world(settings, store, clock, stack)
+        office, metrics = _open_office(settings, store, clock, stack), Metrics()
+        renewal = await _open_policy(settings, office, metrics, stack)
+        world, readiness = await _open_world(settings, office, renewal.policy, stack)
         peps = Peps(store, clock)
         await peps.start()
         stack.push_async_callback(peps.close)
@@ -75,31 +81,36 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await projection.start()
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
-        yield Service(world, _application(settings, world, readiness, peps, store), peps, projection)
+        desk = _desk(settings, world, store, peps, metrics)
+        yield Service(world, _application(desk, readiness, renewal, metrics), peps, projection, renewal)
 
 
-async def _open_world(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> tuple[World, Readiness]:
+def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
     log = Log(settings.data_dir / "log" / WORKER, clock)
     stack.push_async_callback(log.close)
+    return Office(store, log, clock)
+
+
+async def _open_world(
+    settings: Settings, office: Office, live: Policy, stack: AsyncExitStack
+) -> tuple[World, Readiness]:
+    store, clock = office.store, office.now
     key = new_probe_key(settings.data_dir / "run")
-    await seed_probe(Office(store, log, clock))
+    await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
     issuers = [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
     tokens = TokenVerifier([*issuers, key.issuer()], clock)
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
-    pack = await asyncio.to_thread(load_pack, settings)
-    engine = await _open_engine(settings, pack, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
         tokens=tokens,
         people=people,
         tools=tools,
-        pack=pack,
-        engine=engine,
-        log=log,
+        policy=live,
+        log=office.log,
         habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
@@ -118,36 +129,36 @@ def _opa(settings: Settings) -> Path:
     return find(OPA, places(OPA, os.environ, settings.opa_binary)).path
 
 
-async def _open_engine(settings: Settings, pack: Pack, stack: AsyncExitStack) -> Engine:
-    """Return the engine that answers, its policy probed. A sidecar that is away leaves us not ready, not down.
-
-    A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
-    an OPA of our own that lives as long as the probe.
-    """
-    local = await _local(settings, pack)
-    if not settings.opa_url:
-        stack.push_async_callback(local.close)
-        await _activate(local, pack)
-        return local
-    try:
-        await _activate(local, pack)
-    finally:
-        await local.close()
-    sidecar = OpaClient(settings.opa_url, pack.revision, connections=settings.opa_connections)
-    stack.push_async_callback(sidecar.close)
-    try:
-        await probe(sidecar, pack)
-    except Refused as refusal:
-        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
-    return sidecar
+async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
+    plan = Plan(places=policy_places(settings), build=partial(load_pack, settings), start=_starter(settings))
+    renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else "opa", metrics.policy))
+    stack.push_async_callback(renewal.close)
+    await renewal.start()
+    return renewal
 
 
-async def _local(settings: Settings, pack: Pack) -> LocalOpa:
+def policy_places(settings: Settings) -> list[Path]:
+    """Return the folders whose files make the policy."""
+    return [settings.policy_dir or default_pack_dir(), *([settings.org_dir] if settings.org_dir else [])]
+
+
+def _starter(settings: Settings) -> StartEngine:
+    """Return how an engine is started on a pack, which is chosen once and never by fallback."""
+    return partial(_start_sidecar if settings.opa_url else _start_local, settings)
+
+
+async def _start_local(settings: Settings, pack: Pack) -> Engine:
+    """Start an OPA of our own. It dies with the thread that starts it: the main thread."""
     run_dir, connections = settings.data_dir / "run", settings.opa_connections
-    return await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
+    async with AsyncExitStack() as undo:
+        engine = await LocalOpa.start(_opa(settings), pack.bundle, pack.revision, run_dir, connections=connections)
+        undo.push_async_callback(engine.close)
+        await _must_pass(engine, pack)
+        undo.pop_all()
+    return engine
 
 
-async def _activate(engine: Engine, pack: Pack) -> None:
+async def _must_pass(engine: Engine, pack: Pack) -> None:
     """Probe the policy before it may answer. Raises `Fault`."""
     try:
         await probe(engine, pack)
@@ -155,9 +166,23 @@ async def _activate(engine: Engine, pack: Pack) -> None:
         raise Fault(f"OPA does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
-def _application(settings: Settings, world: World, readiness: Readiness, peps: Peps, store: Store) -> App:
-    metrics = Metrics()
-    desk = decisions.Desk(
+async def _start_sidecar(settings: Settings, pack: Pack) -> Engine:
+    """Return a client of the sidecar. One that is away leaves us not ready, not down.
+
+    A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
+    an OPA of our own that lives as long as the probe.
+    """
+    await (await _start_local(settings, pack)).close()
+    sidecar = OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
+    try:
+        await probe(sidecar, pack)
+    except Refused as refusal:
+        logger.warning("the OPA sidecar does not answer yet (%s): every call is denied until it does", refusal.code)
+    return sidecar
+
+
+def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: Metrics) -> decisions.Desk:
+    return decisions.Desk(
         world=world,
         peps=peps,
         rate=Rate(settings.rate_per_second, world.now),
@@ -166,6 +191,9 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
         max_depth=settings.max_depth,
         count=metrics.count,
     )
+
+
+def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, metrics: Metrics) -> App:
     routes = FastAPI(
         title="mcp-pdp",
         summary="May identity X call tool Y with arguments Z?",
@@ -177,10 +205,13 @@ def _application(settings: Settings, world: World, readiness: Readiness, peps: P
     routes.include_router(audit.router(desk))
     routes.include_router(identity.router(desk))
     routes.include_router(signals.router(desk))
-    routes.include_router(health.router(world, readiness, metrics))
+    routes.include_router(policy.router(desk, renewal))
+    routes.include_router(health.router(desk.world, readiness, metrics))
     handle_problems(routes)
-    describe(routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, audit.Decided], decisions.SCHEMAS)
-    rest = with_request_ids(routes, world.now)
+    describe(
+        routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, *policy.KINDS, audit.Decided], decisions.SCHEMAS
+    )
+    rest = with_request_ids(routes, desk.world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         """Send decisions past the router, and everything else through it."""

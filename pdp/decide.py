@@ -17,7 +17,7 @@ from .answer import Decision as Effect
 from .answer import Reason, Risk
 from .engine import VERDICT
 from .enrich import AgentFacts, DelegationFacts, Facts, PersonFacts
-from .errors import REFUSALS, Refused
+from .errors import REFUSALS, OtherPolicy, Refused
 from .identify import Caller, Client, Mode, Session, Token
 from .registry.parsed import Parsed, take_apart
 from .times import rfc3339
@@ -113,8 +113,9 @@ async def decide(case: Case, world: World) -> Verdict:
     we loaded could say.
     """
     case.input = input_for(case, *case.known(), world)
-    body = await world.engine.evaluate(VERDICT, msgspec.json.encode(case.input), case.deadline - HEAD_START)
-    return verdict_from(read_reply(body, world.pack), world.pack)
+    pack, engine = case.policy.pack, case.policy.engine
+    body = await engine.evaluate(VERDICT, msgspec.json.encode(case.input), case.deadline - HEAD_START)
+    return verdict_from(read_reply(body, pack), pack)
 
 
 def input_for(case: Case, caller: Caller, facts: Facts, tool: Tool, world: World) -> PolicyInput:
@@ -154,7 +155,7 @@ def read_reply(body: bytes, pack: Pack) -> Reply:
     except msgspec.DecodeError as error:
         raise Refused("engine.garbled", str(error)) from None
     if reply.revision != pack.revision:
-        raise Refused("engine.revision", f"expected {pack.revision}, the engine runs {reply.revision}")
+        raise OtherPolicy(pack.revision, reply.revision)
     must_know(pack, permits=reply.permits, guards=reply.broken_guards, gates=reply.shut_gates)
     if not _coherent(reply):
         raise Refused("engine.garbled", f"effect {reply.effect} contradicts its own rules")

@@ -79,18 +79,20 @@ KNOWN_ONLY = frozenset({"pwd", "pin", "kba"})  # what somebody else can come to 
 HELD = frozenset({"otp", "sms", "tel"})  # ... and what is a second factor beside it
 
 
-async def enrich(caller: Caller, query: Query, world: World) -> Facts:
+async def enrich(caller: Caller, query: Query, weights: risk.Weights, world: World) -> Facts:
     """Gather what is known about the caller that concerns this call. Raises `Refused` with a `facts.*` code.
 
     Standing is looked at again: what was revoked since `identify` is refused here with its `identity.*` code.
+    `weights`: what the policy that judges this call says that evidence of risk weighs.
     """
     person = await _principal(caller.person, "identity.person_unknown", world)
     agents = await _agents(caller, world)
     now = world.now()
     delegation = in_standing(person, agents, query.tool, now)
     first_use = not world.people.used_before(caller.person, caller.agent, query.tool.server, query.tool.name)
+    signs = await _signs(caller, _everyone(person, agents), weights, world, first_use=first_use)
     return Facts(
-        risk=await _risk(caller, _everyone(person, agents), query, world, first_use=first_use),
+        risk=_risk(caller, signs, query, weights, world),
         first_use=first_use,
         person=_person_facts(person, query.tool, rfc3339(now)) if person else None,
         agent=_agent_facts(agents, query.tool, rfc3339(now)) if agents else None,
@@ -169,26 +171,31 @@ def _entitlement(right: Right) -> Entitlement:
     )
 
 
-async def _risk(caller: Caller, principals: list[Principal], query: Query, world: World, *, first_use: bool) -> Risk:
+async def _signs(
+    caller: Caller, principals: list[Principal], weights: risk.Weights, world: World, *, first_use: bool
+) -> list[risk.Sign]:
     now = world.now()
     session = await world.people.session(caller.token.issuer, caller.session.id)
     if session.revoked:
         raise Refused("identity.session_revoked")
     stored = [*session.signals, *(signal for principal in principals for signal in principal.signals)]
     moment = rfc3339(now)
-    signs = [_sign(signal) for signal in stored if signal.expires_at > moment]
+    return [
+        *(_sign(signal) for signal in stored if signal.expires_at > moment),
+        *_own_signs(caller, principals, now, weights, first_use=first_use),
+        *world.habits.signs((caller.person, caller.agent), weights),
+    ]
+
+
+def _risk(caller: Caller, signs: list[risk.Sign], query: Query, weights: risk.Weights, world: World) -> Risk:
     impact, labels = world.tools.impact(query.tool.server, query.tool.name)
     return risk.assess(
-        [
-            *signs,
-            *_own_signs(caller, principals, now, world.pack.weights, first_use=first_use),
-            *world.habits.signs((caller.person, caller.agent), world.pack.weights),
-        ],
+        signs,
         impact=impact,
         labels=[label for of_argument in labels.values() for label in of_argument],
         coverage=_coverage(caller),
-        now=now,
-        weights=world.pack.weights,
+        now=world.now(),
+        weights=weights,
     )
 
 

@@ -2,6 +2,7 @@
 
     PdpError
     ├── Refused         a value to show: the call is denied, with a code, on record
+    │   └── OtherPolicy the engine runs another policy than expected
     ├── Rejected        a request we do not decide on: an HTTP problem, nothing recorded as a decision
     └── Fault           a bug or an outage to fix; an operator reads the sentence and knows what to do
         └── Unrecorded  the log did not take the entry: 503, never an allow
@@ -184,6 +185,14 @@ class Refused(PdpError):
         self.code = code
         self.note = note
         self.meaning = REFUSALS[code]
+
+
+class OtherPolicy(Refused):
+    """The engine answered under another policy than the call is judged by; `revision` is the one it named."""
+
+    def __init__(self, expected: str, revision: str) -> None:
+        super().__init__("engine.revision", f"expected {expected}, the engine runs {revision}")
+        self.revision = revision
 
 
 class Rejected(PdpError):

@@ -8,25 +8,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from .answer import Answer, Receipt, Revisions
 from .audit.log import Log
 from .audit.mask import Masker
 from .decide import PolicyInput, Verdict, decide, refused
-from .engine import Engine
 from .enrich import Facts, enrich
-from .errors import Refused, Unrecorded
+from .errors import OtherPolicy, Refused, Unrecorded
 from .identify import PLAIN, Asker, Caller, identify
 from .identity.habits import Habits
 from .identity.people import People
 from .identity.tokens import TokenVerifier
 from .ids import new_id
-from .policy.pack import Pack
+from .policy.live import Active, Policy
 from .query import Query
 from .record import record
 from .registry.definitions import Registry
@@ -36,6 +36,7 @@ from .vet import Tool, vet
 AT_ONCE = 16  # calls of a batch that are judged side by side, each within its own deadline: more would only wait
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,7 @@ class World:
     tokens: TokenVerifier
     people: People
     tools: Registry
-    pack: Pack
-    engine: Engine
+    policy: Policy
     log: Log
     masker: Masker
     habits: Habits
@@ -58,7 +58,10 @@ class World:
 
 @dataclass(kw_only=True)
 class Case:
-    """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest."""
+    """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest.
+
+    `policy`: the one pack and engine all of it is judged by.
+    """
 
     id: str
     query: Query
@@ -67,6 +70,7 @@ class Case:
     received_at: datetime
     deadline: float
     started: float
+    policy: Active
     asker: Asker = PLAIN
     caller: Caller | None = None
     facts: Facts | None = None
@@ -91,8 +95,9 @@ async def answer(query: Query, pep: str, request_id: str, world: World, asker: A
 
     `asker`: what the key of `pep` lets it do, and demands.
     """
-    case = open_case(query, pep, request_id, world, asker)
-    verdict = await judge(case, world)
+    with world.policy.held() as policy:
+        case = open_case(query, pep, request_id, world, policy, asker=asker)
+        verdict = await judge(case, world)
     return await conclude(case, verdict, world)
 
 
@@ -106,10 +111,12 @@ async def judge_together(
     """
     for _ in range(2):
         judged: list[tuple[Case, Verdict]] = []
-        for start in range(0, len(queries), AT_ONCE):
-            cases = [open_case(query, pep, request_id, world, asker) for query in queries[start : start + AT_ONCE]]
-            verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
-            judged += zip(cases, verdicts, strict=True)
+        with world.policy.held() as policy:
+            for start in range(0, len(queries), AT_ONCE):
+                some = queries[start : start + AT_ONCE]
+                cases = [open_case(query, pep, request_id, world, policy, asker=asker) for query in some]
+                verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
+                judged += zip(cases, verdicts, strict=True)
         if one_snapshot([case for case, _ in judged]):
             break
     return judged
@@ -120,13 +127,33 @@ async def judge(case: Case, world: World) -> Verdict:
     try:
         async with defended(case.id, case.deadline):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
-            case.caller = await identify(case.query, world, case.asker)
-            case.facts = await enrich(case.caller, case.query, world)
-            case.registry = world.tools.revision
-            case.tool = await vet(case.query, world)
-            return await decide(case, world)
+            case.caller = caller = await identify(case.query, world, case.asker)
+            return await by_one_policy(case, caller, world, _weigh)
     except Refused as refusal:
         return refused(refusal)
+
+
+async def _weigh(case: Case, caller: Caller, world: World) -> Verdict:
+    case.facts = await enrich(caller, case.query, case.policy.pack.weights, world)
+    case.registry = world.tools.revision
+    case.tool = await vet(case.query, world)
+    return await decide(case, world)
+
+
+async def by_one_policy(
+    case: Case, caller: Caller, world: World, weigh: Callable[[Case, Caller, World], Awaitable[T]]
+) -> T:
+    """Weigh an identified case by the policy it holds; if the engine has just taken up the next one, anew by that.
+
+    So whatever went into the answer is of the revision it names. Raises `OtherPolicy` for any other revision.
+    """
+    try:
+        return await weigh(case, caller, world)
+    except OtherPolicy as other:
+        if world.policy.taken_up(other.revision) is None:
+            raise
+    with world.policy.held() as case.policy:
+        return await weigh(case, caller, world)
 
 
 async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
@@ -142,7 +169,8 @@ def remember(case: Case, verdict: Verdict, world: World) -> None:
         return
     person, agent, tool = case.caller.person, case.caller.agent, case.query.tool
     denied, unknown = verdict.effect == "deny", any(reason.code == "tool.unknown" for reason in verdict.reasons)
-    world.habits.note((person, agent), case.received_at, world.pack.weights, denied=denied, unknown=unknown)
+    weights = case.policy.pack.weights
+    world.habits.note((person, agent), case.received_at, weights, denied=denied, unknown=unknown)
     if verdict.effect == "allow":
         world.people.remember_use(person, agent, tool.server, tool.name)
 
@@ -172,13 +200,14 @@ async def defended(case: str, deadline: float | None = None) -> AsyncIterator[No
 
 
 def one_snapshot(cases: Sequence[Case]) -> bool:
-    """Say whether these cases were judged on one revision of people and one of tools, as far as they got."""
+    """Say whether these cases were judged by one policy and one revision of people and of tools, as far as they got."""
     people = {case.identity for case in cases if case.identity is not None}
     tools = {case.registry for case in cases if case.registry is not None}
-    return len(people) <= 1 and len(tools) <= 1
+    policies = {case.policy.pack.revision for case in cases}
+    return len(people) <= 1 and len(tools) <= 1 and len(policies) <= 1
 
 
-def open_case(query: Query, pep: str, request_id: str, world: World, asker: Asker = PLAIN) -> Case:
+def open_case(query: Query, pep: str, request_id: str, world: World, policy: Active, *, asker: Asker) -> Case:
     """Start the clock of one call."""
     received_at = world.now()
     return Case(
@@ -186,6 +215,7 @@ def open_case(query: Query, pep: str, request_id: str, world: World, asker: Aske
         query=query,
         pep=pep,
         asker=asker,
+        policy=policy,
         request_id=request_id,
         received_at=received_at,
         started=time.perf_counter(),  # the loop's own time may count whole milliseconds only

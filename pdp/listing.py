@@ -6,6 +6,7 @@ Seeing is not calling: every call is decided by itself. One record stands for th
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,8 +16,8 @@ from .answer import Reason, Receipt, Revisions
 from .decide import HEAD_START, input_for, must_know, refused
 from .engine import VISIBLE
 from .enrich import enrich
-from .errors import Refused, Rejected
-from .flow import Case, defended, open_case, sealed
+from .errors import OtherPolicy, Refused, Rejected
+from .flow import Case, by_one_policy, defended, open_case, sealed
 from .identify import PLAIN, Asker, identify
 from .query import MAX_NAME, Assertion, Credential, Query, ToolRef, check_credential
 from .record import claimed, without_credentials
@@ -25,6 +26,7 @@ from .vet import Tool, vet_listed
 
 if TYPE_CHECKING:
     from .flow import World
+    from .identify import Caller
     from .policy.pack import Pack
 
 MAX_TOOLS = 200  # as many as can be judged within the deadline (measured: 160 ms); larger servers page their list
@@ -125,8 +127,9 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World, ask
     `asker`: what the key of `pep` lets it do, and demands.
     """
     query = Query(caller=listing.caller, tool=ToolRef(server=listing.server, name="*"))
-    case = open_case(query, pep, request_id, world, asker)
-    view = await _judge(case, listing, world)
+    with world.policy.held() as policy:
+        case = open_case(query, pep, request_id, world, policy, asker=asker)
+        view = await _judge(case, listing, world)
     body = _record(case, listing, view)
     receipt = await sealed(case, _write(body, listing.caller, world))
     return Visible(
@@ -142,27 +145,28 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World, ask
 async def _judge(case: Case, listing: Listing, world: World) -> _View:
     try:
         async with defended(case.id, case.deadline):
-            return await _view(case, listing, world)
+            case.identity = world.people.revision
+            case.caller = caller = await identify(case.query, world, case.asker)
+            case.registry = world.tools.revision
+            return await by_one_policy(case, caller, world, partial(_view, listing))
     except Refused as refusal:
         return _View(reasons=refused(refusal).reasons)
 
 
-async def _view(case: Case, listing: Listing, world: World) -> _View:
-    case.identity = world.people.revision
-    case.caller = await identify(case.query, world, case.asker)
-    case.registry = world.tools.revision
+async def _view(listing: Listing, case: Case, caller: Caller, world: World) -> _View:
+    pack, engine = case.policy.pack, case.policy.engine
     calls = []
     for listed in listing.tools:
         tool = await _standing(listing.server, listed, world)
         if tool is not None:
             query = msgspec.structs.replace(case.query, tool=ToolRef(server=tool.server, name=tool.name))
-            facts = await enrich(case.caller, query, world)
-            calls.append(input_for(case, case.caller, facts, tool, world))
+            facts = await enrich(caller, query, pack.weights, world)
+            calls.append(input_for(case, caller, facts, tool, world))
     if not calls:
         return _View()
-    body = await world.engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
+    body = await engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
     asked = [(call.tool.server, call.tool.name) for call in calls]
-    return _View(seen=_read(body, asked, world.pack), policy=world.pack.revision)
+    return _View(seen=_read(body, asked, pack), policy=pack.revision)
 
 
 def _record(case: Case, listing: Listing, view: _View) -> ListingRecord:
@@ -204,7 +208,7 @@ def _read(body: bytes, asked: list[tuple[str, str]], pack: Pack) -> set[str]:
     except msgspec.DecodeError as error:
         raise Refused("engine.garbled", str(error)) from None
     if reply.revision != pack.revision:
-        raise Refused("engine.revision", f"expected {pack.revision}, the engine runs {reply.revision}")
+        raise OtherPolicy(pack.revision, reply.revision)
     if [(entry.server, entry.name) for entry in reply.tools] != asked:
         raise Refused("engine.garbled", "the list came back with other tools than were asked about")
     for entry in reply.tools:

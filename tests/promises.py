@@ -527,6 +527,22 @@ PROMISES = {
         "A pack is complete, in its place and deterministic, or it is not built.",
         "architecture, section 3",
     ),
+    "policy.bundle": Promise(
+        "A bundle read back is the pack that was built, whole and unchanged, or it is refused.",
+        "issue 5, build 4",
+    ),
+    "policy.signed": Promise(
+        "With verification keys set, only a bundle that one of them signed, unchanged, is loaded; stock OPA agrees.",
+        "issue 5, build 4",
+    ),
+    "policy.newest": Promise(
+        "A signed policy older than the newest ever active is refused, after a restart and by every replica.",
+        "issue 5, build 4",
+    ),
+    "policy.origin": Promise(
+        "The policy comes from one place, is checked here whoever built it, and no setting is passed over in silence.",
+        "issue 5, build 4",
+    ),
     "policy.law": Promise(
         "Every rule has its words, and its examples hold.",
         "architecture, section 3",

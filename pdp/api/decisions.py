@@ -121,7 +121,8 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
 
 def epoch(world: World) -> object:
     """Return what an answer must share with an earlier one to repeat it: nothing changed, and we would know."""
-    return world.people.revision, world.tools.revision, world.pack.revision, world.people.stale() is None
+    policy = world.policy.active.pack.revision
+    return world.people.revision, world.tools.revision, policy, world.people.stale() is None
 
 
 async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:

@@ -19,6 +19,12 @@ class Metrics:
             "pdp_decision_seconds", "Time from query to answer.", buckets=SECONDS, registry=self.registry
         )
         self._ready = Gauge("pdp_ready", "1 when the last readiness probe passed.", registry=self.registry)
+        self._renewals = Counter(
+            "pdp_policy_renewals", "New policies, by what became of them.", ["result"], registry=self.registry
+        )
+        self._refused = Gauge(
+            "pdp_policy_refused", "1 while what the policy files say was refused.", registry=self.registry
+        )
         self._identity = Gauge("pdp_identity_revision", "Identity revision in use.", registry=self.registry)
         self._registry = Gauge("pdp_registry_revision", "Registry revision in use.", registry=self.registry)
 
@@ -32,6 +38,12 @@ class Metrics:
     def ready(self, passed: bool) -> None:
         """Note the outcome of a readiness probe."""
         self._ready.set(1 if passed else 0)
+
+    def policy(self, became: str) -> None:
+        """Count what became of a renewal of the policy: activated, offered, rejected, or unchanged."""
+        self._refused.set(1 if became == "rejected" else 0)
+        if became != "unchanged":
+            self._renewals.labels(became).inc()
 
     def page(self, world: World) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

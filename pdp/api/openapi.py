@@ -33,9 +33,11 @@ PROBLEMS = {
     412: "Changed since that revision.",
     413: "Too large.",
     415: "Not application/json.",
+    422: "Refused as it stands; the problems say where and why.",
     429: "Too often.",
     503: "Not recorded, so denied.",
 }
+FASTAPI_422 = "Validation Error"
 FASTAPI_OWN = {"HTTPValidationError", "ValidationError"}
 SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "A key from `pdp keys create`."}}
 
@@ -75,7 +77,8 @@ def describe(routes: FastAPI, kinds: list[type], more: dict[str, Any]) -> None:
         components.setdefault("schemas", {}).update({**schemas, "Problem": PROBLEM, **more})
         components["securitySchemes"] = SECURITY
         for operation in [operation for path in description["paths"].values() for operation in path.values()]:
-            operation["responses"].pop("422", None)  # FastAPI adds it; what is malformed is a 400 here
+            if operation["responses"].get("422", {}).get("description") == FASTAPI_422:
+                del operation["responses"]["422"]  # FastAPI adds it; what is malformed is a 400 here
         components["schemas"] = {k: v for k, v in components["schemas"].items() if k not in FASTAPI_OWN}
         return description
 

@@ -35,7 +35,7 @@ def router(desk: Desk) -> APIRouter:
         """Take a signal about a person, an agent or a session, once; the same again gets the same answer."""
         pep = desk.admit(request.scope, "signals")
         _, value = await desk.read(request.scope, request.receive)
-        return await _sent(receive(office, _body(value), pep.id, desk.world.pack.weights), desk)
+        return await _sent(receive(office, _body(value), pep.id, desk.world.policy.active.pack.weights), desk)
 
     @routes.delete(
         "/signals/{id:path}",

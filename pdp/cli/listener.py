@@ -7,7 +7,8 @@ would cost more than the check is worth, so one task looks at all connections on
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -64,7 +65,19 @@ class Bounded(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed."""
+    """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed.
+
+    `on_stop` is called when it is told to stop, so that requests which are held until there is news end at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of what is held, then stop (called by `serve`)."""
+        self._on_stop()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -83,8 +96,8 @@ class Server(uvicorn.Server):
         return port
 
 
-def server_for(app: Any, host: str, port: int, grace_s: int) -> Server:
-    """Return a server of `app`; when told to stop, requests in flight get `grace_s` seconds."""
+def server_for(app: Any, host: str, port: int, grace_s: int, on_stop: Callable[[], None] = lambda: None) -> Server:
+    """Return a server of `app`; when told to stop, it calls `on_stop`, and requests in flight get `grace_s` seconds."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -97,7 +110,7 @@ def server_for(app: Any, host: str, port: int, grace_s: int) -> Server:
         ws="none",
         timeout_graceful_shutdown=grace_s,
     )
-    return Server(config)
+    return Server(config, on_stop)
 
 
 @asynccontextmanager

@@ -11,9 +11,16 @@ import click
 
 from ..engine.binary import OPA, find, places
 from ..engine.local import LocalOpa
+from ..errors import Fault
+from ..net import JsonClient, Reply
 from ..policy.pack import Pack, build_pack, default_pack_dir, probe
+from ..policy.problem import Problem
 from ..policy.schema import input_schema_text
 from ..settings import Settings, load
+
+ACTIVATES_WITHIN_S = 60.0  # half a second is usual; the machine may be loaded, and another activation under way
+MAX_REPLY = 1024 * 1024  # bytes; a refusal names each problem in a line
+OK = 200
 
 
 @click.group()
@@ -44,6 +51,31 @@ def build(output: Path, as_json: bool) -> None:
         shutil.copyfile(pack.bundle, output)
     record = {"revision": pack.revision, "bundle": str(output)}
     click.echo(json.dumps(record) if as_json else f"{output}  {pack.revision}")
+
+
+@policy.command()
+@click.option("--url", help="Where the PDP is; default: PDP_HOST and PDP_PORT.")
+@click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False, exists=True), required=True)
+@click.option("--json", "as_json", is_flag=True)
+def activate(url: str | None, key_file: Path, as_json: bool) -> None:
+    """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
+    settings = load()
+    reply = asyncio.run(_ordered(url or f"http://{settings.host}:{settings.port}", key_file.read_text("utf-8").strip()))
+    said = json.loads(reply.body)
+    if reply.status != OK:
+        problems = [f"\n  {Problem(**found)}" for found in said.get("problems", [])]
+        raise Fault(f"{said['title']}{''.join(problems)}")
+    change = {name: codes for name, codes in said["change"].items() if codes}
+    lines = [said["revision"], *(f"{name:8} {', '.join(codes)}" for name, codes in change.items())]
+    click.echo(json.dumps(said) if as_json else "\n".join([*lines, *([] if change else ["nothing changed"])]))
+
+
+async def _ordered(url: str, key: str) -> Reply:
+    client = JsonClient(url, {"Authorization": f"Bearer {key}"}, MAX_REPLY)
+    try:
+        return await client.post("/v1/policy/activate", b"", ACTIVATES_WITHIN_S)
+    finally:
+        await client.close()
 
 
 @policy.command()

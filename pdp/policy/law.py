@@ -33,10 +33,11 @@ class Rule:
     file: str
     text: str
 
-    def words(self) -> dict[str, str]:
+    def words(self) -> dict[str, Any]:
         """Return what the manifest says about the rule."""
         names = ("title", "description", "remedy", "owner", "severity", "stage", "file")
-        return {name: str(getattr(self, name)) for name in names}
+        said = {name: getattr(self, name) for name in names}
+        return said | {"good": list(self.good), "bad": list(self.bad)}
 
 
 def read_rules(sources: list[Source], inspected: dict[str, Any]) -> dict[str, Rule]:

@@ -10,24 +10,28 @@ probe     on the empty input nothing applies, holds, is open or is owed
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
+from .archive import write_archive
+from .cases import Table, read_table
 from .compiler import Compiler
 from .form import offences
 from .law import Rule, read_rules
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
-from .sources import FOLDERS, SHARED, Source, collect
+from .sources import FOLDERS, SHARED, Found, Source, Text, collect
 from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
 
-ROOTS = [*SHARED, *FOLDERS, "config", "manifest"]  # what the bundle owns in OPA's data; nobody else writes there
+DATA = ("cases", "config", "manifest")
+ROOTS = sorted([*SHARED, *FOLDERS, *DATA])  # what the bundle owns in OPA's data; nobody else writes there
 REVISION_TAG = "mcp-pdp/policy/v1"
 
 
@@ -35,7 +39,8 @@ REVISION_TAG = "mcp-pdp/policy/v1"
 class Pack:
     """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
 
-    `weights`: what its config.yaml says that evidence of risk weighs.
+    `weights`: what its config.yaml says that evidence of risk weighs. `tables`: the decision tables of the pack and of
+    the organisation, by file; they decide nothing, so the revision does not cover them.
     """
 
     revision: str
@@ -43,6 +48,7 @@ class Pack:
     rules: dict[str, Rule] = field(repr=False)
     config: dict[str, Any] = field(repr=False)
     weights: Weights = field(repr=False)
+    tables: dict[str, Table] = field(repr=False)
 
     def codes(self, folder: str) -> list[str]:
         """Return the codes of the rules of one folder, sorted."""
@@ -65,7 +71,7 @@ def build_pack(opa: Path, source: Path, org: Path | None, target: Path) -> Pack:
     _must_match_this_pdp(source)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found.sources, values, target)
+        return _Build(Compiler(opa), Path(folder), source / "capabilities.json").pack(found, values, target)
 
 
 class _Build:
@@ -75,21 +81,24 @@ class _Build:
         self._rules = folder / "bundle"
         self._capabilities = capabilities.absolute()
 
-    def pack(self, sources: list[Source], values: Values, target: Path) -> Pack:
+    def pack(self, found: Found, values: Values, target: Path) -> Pack:
+        sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
-        self._check_types(sources, values)
-        modules = self._compiler.parse({source.path: source.text for source in sources}, self._folder)
-        rules = read_rules(sources, self._compiler.inspect(self._rules))
+        self._write_laws(values)
+        modules, inspected = self._ask(sources)
+        rules = read_rules(sources, inspected)
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
-        self._write_data(manifest | {"revision": revision}, values.config, revision)
+        cases = {case.file: case.text for case in found.cases}
+        data = {"cases": cases, "config": values.config, "manifest": manifest | {"revision": revision}}
         return Pack(
             revision=revision,
-            bundle=self._bundle(revision, target),
+            bundle=self._bundle(sources, data, revision, target),
             rules=rules,
             config=values.config,
             weights=read_weights(values.config),
+            tables=tables,
         )
 
     def _write_rules(self, sources: list[Source]) -> None:
@@ -98,7 +107,7 @@ class _Build:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source.text, "utf-8")
 
-    def _check_types(self, sources: list[Source], values: Values) -> None:
+    def _write_laws(self, values: Values) -> None:
         """Give every root package the schemas of input and config, by an annotation that covers what is below it."""
         schemas, laws = self._folder / "schemas", self._folder / "laws"
         for folder in (schemas, laws):
@@ -107,7 +116,15 @@ class _Build:
         (schemas / "config.json").write_text(json.dumps(values.schema))
         for root in (*SHARED, *FOLDERS):
             (laws / f"{root}.rego").write_text(LAW.format(root=root))
-        self._compiler.check(self._folder, self._capabilities, {source.path: source.file for source in sources})
+
+    def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Let OPA check the types, and meanwhile parse and inspect; what the check says is said first."""
+        names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources}
+        with ThreadPoolExecutor(max_workers=2) as beside:
+            parsed = beside.submit(self._compiler.parse, texts, self._folder)
+            inspected = beside.submit(self._compiler.inspect, self._rules)
+            self._compiler.check(self._folder, self._capabilities, names)
+            return parsed.result(), inspected.result()
 
     def _check_form(self, sources: list[Source], modules: dict[str, Any], rules: dict[str, Rule]) -> None:
         problems = []
@@ -121,15 +138,12 @@ class _Build:
         if problems:
             raise PackRefused(problems)
 
-    def _write_data(self, manifest: dict[str, Any], config: dict[str, Any], revision: str) -> None:
-        for name, value in (("manifest", manifest), ("config", config)):
-            (self._rules / name).mkdir()
-            (self._rules / name / "data.json").write_bytes(canonical(value))
-        (self._rules / ".manifest").write_bytes(canonical({"revision": revision, "roots": sorted(ROOTS)}))
-
-    def _bundle(self, revision: str, target: Path) -> Path:
+    def _bundle(self, sources: list[Source], data: dict[str, Any], revision: str, target: Path) -> Path:
+        """Write what `opa build` would; it checks nothing that was not checked, and OPA compiles what it loads."""
+        head = {"revision": revision, "roots": ROOTS, "rego_version": 1}
+        files = {source.path: source.text.encode() for source in sources}
         built = self._folder / "bundle.tar.gz"
-        self._compiler.build(self._rules, self._capabilities, revision, built)
+        built.write_bytes(write_archive(files | {"data.json": canonical(data), ".manifest": canonical(head)}))
         bundle = target / f"{revision.removeprefix('sha256:')}.tar.gz"
         built.replace(bundle)
         return bundle
@@ -158,6 +172,11 @@ def revision_of(sources: list[Source], manifest: dict[str, Any], config: dict[st
     """Return the digest of all that decides: every file, the manifest, and the values."""
     content = {"files": {source.path: source.text for source in sources}, "manifest": manifest, "config": config}
     return digest(REVISION_TAG, content)
+
+
+def read_tables(cases: list[Text]) -> dict[str, Table]:
+    """Read decision tables, by file. Raises `PackRefused` with the file and the member that is wrong."""
+    return {case.file: read_table(case) for case in cases}
 
 
 def _must_match_this_pdp(source: Path) -> None:

@@ -52,10 +52,11 @@ class Text(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Everything a pack and an org folder hold; `configs` are the config.yaml files, the pack's own first."""
+    """Everything a pack and an org folder hold: config.yaml files and decision tables, the pack's own first."""
 
     sources: list[Source]
     configs: list[Text]
+    cases: list[Text]
 
 
 def collect(pack: Path, org: Path | None) -> Found:
@@ -63,14 +64,21 @@ def collect(pack: Path, org: Path | None) -> Found:
     org = _the_only_org(pack, org)
     reader = _Reader()
     sources = reader.rules(pack, "", (*SHARED, *FOLDERS), BESIDE_PACK)
-    configs = reader.config(pack, "")
+    configs, cases = reader.config(pack, ""), reader.cases(pack, "")
     if org is not None:
         sources += reader.rules(org, "org/", FOLDERS, BESIDE)
         configs += reader.config(org, "org/")
-    problems = [*reader.problems, *_misnamed(sources), *_unlinted(sources), *_twice(sources), *_lacking(sources)]
+        cases += reader.cases(org, "org/")
+    problems = [*reader.problems, *misplaced(sources)]
     if problems:
         raise PackRefused(problems)
-    return Found(sources, configs)
+    return Found(sources, configs, cases)
+
+
+def misplaced(sources: list[Source]) -> Iterator[Problem]:
+    """Find what is wrong with the set of files, before anything reads what they say."""
+    for wrong in (_misnamed, _unlinted, _twice, _lacking):
+        yield from wrong(sources)
 
 
 def _the_only_org(pack: Path, org: Path | None) -> Path | None:
@@ -105,6 +113,16 @@ class _Reader:
     def config(self, root: Path, prefix: str) -> list[Text]:
         file = root / "config.yaml"
         return [Text(prefix + file.name, self._text(file, prefix + file.name))] if file.is_file() else []
+
+    def cases(self, root: Path, prefix: str) -> list[Text]:
+        found = []
+        for file in _visible(root / "cases") if (root / "cases").is_dir() else []:
+            name = f"{prefix}cases/{file.name}"
+            if file.is_file() and file.suffix == ".yaml":
+                found.append(Text(name, self._text(file, name)))
+            else:
+                self.problems.append(Problem(name, 0, "Only decision tables (*.yaml) stand here.", "Remove this."))
+        return found
 
     def _folder(self, folder: Path, prefix: str) -> list[Source]:
         found = []

@@ -124,7 +124,7 @@ async def test_the_same_signal_is_recognised_whatever_its_code_weighs_by_then(pd
     body = msgspec.convert(HIGH, SignalBody)
     store = await open_store(pdp.settings.store_url)
     office = Office(store, pdp.service.world.log, pdp.clock)
-    weights = pdp.service.world.pack.weights
+    weights = pdp.service.world.policy.active.pack.weights
     first = await receive(office, body, "soc", weights)
     lighter = msgspec.structs.replace(weights, signs={**weights.signs, HIGH["code"]: Kind(0.1, 60)})
     unknown = msgspec.structs.replace(weights, signs={})

@@ -15,7 +15,7 @@ from pdp.identity.habits import Habits
 from pdp.identity.importer import import_identity
 from pdp.identity.issuers import Issuer
 from pdp.identity.people import People
-from pdp.identity.risk import Weights, read_weights
+from pdp.identity.risk import read_weights
 from pdp.identity.tokens import TokenVerifier
 from pdp.policy.pack import default_pack_dir
 from pdp.query import Credential, Query, ToolRef
@@ -100,13 +100,6 @@ class Tools:
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """The part of a pack that enrich uses: the weights of the pack that comes with the package."""
-
-    weights: Weights = field(default_factory=lambda: WEIGHTS)
-
-
-@dataclass(frozen=True)
 class Part:
     """The part of a world that identify and enrich use."""
 
@@ -116,7 +109,6 @@ class Part:
     tools: Tools
     store: Store
     idp: Idp
-    pack: Weighed = field(default_factory=Weighed)
     habits: Habits = field(default_factory=Habits)
 
     @property

@@ -10,7 +10,7 @@ from pdp.enrich import Facts, enrich
 from pdp.errors import Refused
 from pdp.identify import identify
 from tests.conftest import FakeClock
-from tests.flow.people import LATER, Part, agent, alias, delegation, opened
+from tests.flow.people import LATER, WEIGHTS, Part, agent, alias, delegation, opened
 
 pytestmark = pytest.mark.promise("identify.chain")
 ENTRY = {"sub": "a-1"}
@@ -39,7 +39,7 @@ async def part(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Part]:
 
 async def facts(part: Part, act: Any, tool: str = "create_refund") -> Facts:
     query = part.query(tool=tool, act=act)
-    return await enrich(await identify(query, part.world), query, part.world)
+    return await enrich(await identify(query, part.world), query, WEIGHTS, part.world)
 
 
 async def code(part: Part, act: Any) -> str:
@@ -156,4 +156,4 @@ async def test_standing_of_the_chain_is_looked_at_again_before_the_decision(part
     caller = await identify(query, part.world)
     await part.bring(agents=team(a2={"subagents": []}), people=[{"id": "alice", "aliases": alias("00u1")}])
     with pytest.raises(Refused, match=r"identity\.chain_broken"):
-        await enrich(caller, query, part.world)
+        await enrich(caller, query, WEIGHTS, part.world)

@@ -14,7 +14,7 @@ from pdp.store import tables
 from pdp.store.changes import append
 from pdp.store.sql import transaction
 from tests.conftest import START, FakeClock
-from tests.flow.people import Part, agent, alias, delegation, opened
+from tests.flow.people import WEIGHTS, Part, agent, alias, delegation, opened
 from tests.idp import ABSENT, ISSUER
 
 pytestmark = pytest.mark.promise("enrich.sliced")
@@ -30,7 +30,7 @@ async def part(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Part]:
 
 async def facts(part: Part, *, tool: str = "create_refund", **claims: Any) -> Facts:
     query = part.query(tool=tool, **claims)
-    return await enrich(await identify(query, part.world), query, part.world)
+    return await enrich(await identify(query, part.world), query, WEIGHTS, part.world)
 
 
 def evidence(found: Facts) -> set[str]:
@@ -139,7 +139,7 @@ async def test_standing_that_is_lost_between_identify_and_enrich_is_refused(
     caller = await identify(query, part.world)
     await part.bring(**changes)
     with pytest.raises(Refused) as refused:
-        await enrich(caller, query, part.world)
+        await enrich(caller, query, WEIGHTS, part.world)
     assert refused.value.code == expected
 
 
@@ -152,7 +152,7 @@ async def test_someone_removed_between_identify_and_enrich_is_refused(part: Part
         await append(connection, "identity", [("principal", "alice")], START)
     await part.people.poll()
     with pytest.raises(Refused, match=r"identity\.person_unknown"):
-        await enrich(caller, query, part.world)
+        await enrich(caller, query, WEIGHTS, part.world)
 
 
 @pytest.mark.promise("enrich.standing")
@@ -218,7 +218,7 @@ async def test_how_and_when_a_person_signed_in_is_weighed_and_what_the_token_doe
 @pytest.mark.promise("enrich.risk")
 async def test_what_a_caller_did_before_is_weighed_on_its_next_call(part: Part, clock: FakeClock) -> None:
     for _ in range(20):
-        part.habits.note(("alice", None), clock(), part.pack.weights, denied=True, unknown=True)
+        part.habits.note(("alice", None), clock(), WEIGHTS, denied=True, unknown=True)
     assert {"use.refused", "use.probing"} <= evidence(await facts(part))
     assert not {"use.refused", "use.probing"} & evidence(await facts(part, **DELEGATED))
 

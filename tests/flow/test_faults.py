@@ -14,13 +14,15 @@ import pytest
 
 from pdp.audit.mask import Masker
 from pdp.audit.read import find_entry
+from pdp.engine import Engine
 from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
 from pdp.errors import Fault, Rejected, Unrecorded
-from pdp.flow import answer
+from pdp.flow import World, answer
 from pdp.identity.people import People
 from pdp.identity.peps import STALE_AFTER_S
 from pdp.listing import Listing, listing_from, visible
+from pdp.policy.live import Active, Policy
 from pdp.query import query_from
 from pdp.readiness import KEPT_READY_S
 from pdp.store.sql import StoreUnavailable
@@ -36,9 +38,15 @@ BACK_WITHIN_S = 3.0
 
 def local(pdp: Bench) -> LocalOpa:
     """Return the engine of a service that runs its own OPA."""
-    engine = pdp.service.world.engine
+    engine = pdp.service.world.policy.active.engine
     assert isinstance(engine, LocalOpa)
     return engine
+
+
+def asking(pdp: Bench, engine: Engine) -> World:
+    """Return the world of a service with another engine in it."""
+    world = pdp.service.world
+    return replace(world, policy=Policy(Active(world.policy.active.pack, engine)))
 
 
 def kill(pdp: Bench, what: signal.Signals) -> None:
@@ -167,14 +175,14 @@ def reply_of(lie: Any, revision: str) -> bytes:
 async def test_an_engine_that_says_anything_but_a_verdict_is_a_recorded_deny(tmp_path: Path) -> None:
     lie: Any = None
     async with running(tmp_path / "data") as pdp:
-        revision = pdp.service.world.pack.revision
+        revision = pdp.service.world.policy.active.pack.revision
 
         async def tell(peer: Peer, _body: bytes) -> None:
             await peer.send(reply_of(lie, revision))
 
         async with scripted(tmp_path / "s", tell):
             engine = OpaClient(f"unix://{tmp_path}/s", revision)
-            world = replace(pdp.service.world, engine=engine)
+            world = asking(pdp, engine)
             for lie, code in [({"+duties": []}, ""), *LIES]:  # read by `tell`
                 given = await answer(query_from(pdp.query()), "pep_test", "r-1", world)
                 assert [reason.code for reason in given.reasons] == ([code] if code else []), lie
@@ -196,7 +204,7 @@ def listed(pdp: Bench) -> Listing:
 async def test_an_engine_that_shows_a_tool_against_its_own_rules_shows_nothing_and_is_on_record(tmp_path: Path) -> None:
     entry: dict[str, Any] = {}
     async with running(tmp_path / "data") as pdp:
-        pack = pdp.service.world.pack
+        pack = pdp.service.world.policy.active.pack
         good = {"server": "payments", "name": "get_order", "visible": True, "broken_guards": []}
         good["permits"] = ["permits.person_entitled"]
 
@@ -205,7 +213,7 @@ async def test_an_engine_that_shows_a_tool_against_its_own_rules_shows_nothing_a
 
         async with scripted(tmp_path / "s", tell):
             engine = OpaClient(f"unix://{tmp_path}/s", pack.revision)
-            world = replace(pdp.service.world, engine=engine)
+            world = asking(pdp, engine)
             lies: list[dict[str, Any]] = [
                 {"permits": []},
                 {"permits": ["guards.token_scope"]},
@@ -291,7 +299,7 @@ class Failing:
 @pytest.mark.parametrize("error", [KeyError("x"), Fault("x"), StoreUnavailable("x"), Rejected(400, "x", "x")], ids=repr)
 async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path, error: Exception) -> None:
     async with running(tmp_path) as pdp:
-        broken = replace(pdp.service.world, engine=Failing(error))
+        broken = asking(pdp, Failing(error))
         given = await answer(query_from(pdp.query()), "pep_test", "r-1", broken)
         assert (given.decision, given.reasons[0].code) == ("deny", "fault")
         assert find_entry(pdp.settings.data_dir, given.id) is not None

@@ -20,6 +20,8 @@ def test_the_wheel_carries_every_rule_and_every_module(tmp_path: Path) -> None:
         names = set(wheel.namelist())
     rules = {f"pdp/{path.relative_to(ROOT)}" for path in (ROOT / "rego").rglob("*.rego")}
     shipped = {rule for rule in rules if not rule.endswith("_test.rego") and "/.regal/" not in rule}
+    tables = {f"pdp/{path.relative_to(ROOT)}" for path in (ROOT / "rego" / "cases").glob("*.yaml")}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp").rglob("*.py")}
-    assert shipped | modules | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"} <= names
+    assert tables
+    assert shipped | tables | modules | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"} <= names
     assert not any(name.endswith("_test.rego") for name in names)

@@ -1,0 +1,169 @@
+"""Policy over HTTP (contracts, section 1): what is in force, how to renew it, the bundle for a sidecar. Scope `policy`.
+
+The bundle is served as OPA's own bundle service protocol has it (OPA docs, "Bundles", HTTP long polling): ETag is the
+revision, and `Prefer: wait=N` holds the request until there is another one.
+"""
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+
+from ..errors import Fault, Rejected, Unrecorded
+from ..policy.change import Change
+from ..policy.law import Rule
+from ..policy.live import Active
+from ..policy.notice import Cause, EngineName, Rejection, problems_of
+from ..policy.problem import PackRefused, Problem
+from ..policy.renewal import Renewal
+from .decisions import Desk
+from .http import Scope, header, problem
+from .openapi import answers
+
+BUNDLES = "application/vnd.openpolicyagent.bundles"  # tells OPA that this server holds requests until there is news
+LONGEST_WAIT_S = 60  # of a request for the next bundle; OPA asks again
+WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})(?:$|[;,\s])")
+
+
+class RuleShown(Struct, frozen=True):
+    """A rule of the policy in force, without its values."""
+
+    code: str
+    title: str
+    stage: str
+    owner: str
+    file: str
+
+
+class PolicyShown(Struct, frozen=True, omit_defaults=True):
+    """The policy in force. `offered`: what a sidecar has yet to take up; `rejection`: the last one, while it stands."""
+
+    revision: str
+    engine: EngineName
+    rules: list[RuleShown]
+    since: str | None = None
+    offered: str | None = None
+    rejection: Rejection | None = None
+
+
+class Renewed(Struct, frozen=True):
+    """What asking for a renewal led to: the newest revision, and what is different in it."""
+
+    revision: str
+    change: Change
+
+
+KINDS: list[type] = [PolicyShown, Renewed, Rejection, Problem]
+"""What the OpenAPI description names."""
+BUNDLE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The bundle.", "content": {BUNDLES: {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "What the client has is the newest."},
+}
+REFUSED = Rejected(422, "policy.refused", "The policy is refused; the one in force stays.")
+FAILED = Rejected(503, "policy.failed", "The policy cannot be renewed now; the one in force stays.")
+
+
+def router(desk: Desk, renewal: Renewal) -> APIRouter:
+    """Return the routes under `/v1/policy`; each needs a key with the scope `policy`."""
+    routes = APIRouter(prefix="/v1/policy", tags=["policy"])
+    keyed: dict[str, Any] = {"security": [{"key": []}]}
+
+    @routes.get("", openapi_extra=keyed, responses=answers("PolicyShown", 401, 403, 429, 503))
+    async def show(request: Request) -> Response:
+        """Return the policy in force, its rules and their words, and why the last change was refused, if it was."""
+        desk.admit(request.scope, "policy")
+        return _json(shown(renewal))
+
+    @routes.post("/activate", openapi_extra=keyed, responses=answers("Renewed", 401, 403, 422, 429, 503))
+    async def activate(request: Request) -> Response:
+        """Read the folders again now. 422 with every problem when they are refused; the policy in force then stays."""
+        pep = desk.admit(request.scope, "policy")
+        try:
+            change = await renewal.renew(Cause("api", pep.id))
+        except Unrecorded:
+            raise
+        except Fault as fault:
+            return _refused(fault)
+        return _json(Renewed(renewal.policy.newest.pack.revision, change))
+
+    @routes.get("/bundle", openapi_extra=keyed, responses=answers("Renewed", 400, 401, 403, 429, 503) | BUNDLE)
+    async def bundle(request: Request) -> Response:
+        """Return the checked bundle; with `If-None-Match` and `Prefer: wait=N`, as soon as there is another, or 304."""
+        desk.admit(request.scope, "policy")
+        known = revisions_in(header(request.scope, b"if-none-match"))
+        newest = await _next(request, renewal, known, wait_of(request.scope))
+        if newest is None:
+            return Response(status_code=304, headers=_tagged(renewal.policy.newest))
+        content = await asyncio.to_thread(newest.pack.bundle.read_bytes)
+        return Response(content, headers=_tagged(newest))
+
+    return routes
+
+
+def shown(renewal: Renewal) -> PolicyShown:
+    """Put together what is shown of the policy."""
+    policy, notices = renewal.policy, renewal.notices
+    newest = policy.newest.pack.revision
+    rules = policy.active.pack.rules
+    return PolicyShown(
+        revision=policy.active.pack.revision,
+        engine=notices.engine,
+        rules=[_rule(rules[code]) for code in sorted(rules)],
+        since=notices.since,
+        offered=newest if newest != policy.active.pack.revision else None,
+        rejection=notices.rejection,
+    )
+
+
+def revisions_in(tags: str | None) -> set[str]:
+    """Return the revisions of an `If-None-Match` header, which are none for a client that has no bundle."""
+    return {tag.strip().removeprefix("W/").strip('"') for tag in (tags or "").split(",")} - {""}
+
+
+def wait_of(scope: Scope) -> float:
+    """Return how many seconds a client would wait for a bundle it does not have (RFC 7240, section 4.3)."""
+    asked = WAIT.search(header(scope, b"prefer") or "")
+    return min(float(asked[1]), LONGEST_WAIT_S) if asked else 0.0
+
+
+async def _next(request: Request, renewal: Renewal, known: set[str], within_s: float) -> Active | None:
+    """Return the newest policy unless it is known; wait for it, but not longer than the client does."""
+    waiting = asyncio.create_task(renewal.policy.newest_but(known, within_s))
+    gone = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _refused(fault: Fault) -> Response:
+    error = REFUSED if isinstance(fault, PackRefused) else FAILED
+    problems = [found._asdict() for found in problems_of(fault)]
+    return Response(
+        msgspec.json.encode({**problem(error), "problems": problems}),
+        error.status,
+        {"Cache-Control": "no-store"},
+        media_type="application/problem+json",
+    )
+
+
+def _rule(rule: Rule) -> RuleShown:
+    return RuleShown(code=rule.code, title=rule.title, stage=rule.stage, owner=rule.owner, file=rule.file)
+
+
+def _tagged(policy: Active) -> dict[str, str]:
+    return {"ETag": f'"{policy.pack.revision}"', "Content-Type": BUNDLES, "Cache-Control": "no-store"}
+
+
+def _json(value: Struct) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json", headers={"Cache-Control": "no-store"})
