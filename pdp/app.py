@@ -38,6 +38,7 @@ from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
+from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
 
@@ -88,7 +89,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
     log = Log(settings.data_dir / "log" / WORKER, clock)
     stack.push_async_callback(log.close)
-    return Office(store, log, clock)
+    return Office(store if clock is system_clock else on_clock(store, clock), log, clock)
 
 
 async def _open_world(
@@ -110,6 +111,7 @@ async def _open_world(
         people=people,
         tools=tools,
         policy=live,
+        store=store,
         log=office.log,
         habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),

@@ -139,6 +139,12 @@ REFUSALS: dict[str, Meaning] = {
     "permits.none": Meaning(
         "Nobody has given this caller the right to this call", "An operator grants an entitlement for the tool."
     ),
+    "approvals.unavailable": Meaning(
+        "The request for approval could not be stored", "Repeat later; an operator checks the store."
+    ),
+    "approvals.spent": Meaning(
+        "The approval was used or withdrawn while this call was decided", "Call again: that asks for another approval."
+    ),
     "duties.undefined": Meaning(
         "A duty of the policy could not be worked out", "A policy author checks the pack: pdp policy check."
     ),

@@ -607,6 +607,14 @@ PROMISES = {
         "What was not decided in time is not approved, and what was not used in time is void, by the database's clock.",
         "issue 6, build 1",
     ),
+    "approvals.rules": Promise(
+        "Who may vote, in how many stages and by how many, is what the policy says.",
+        "issue 6, build 3",
+    ),
+    "approvals.rechecked": Promise(
+        "An approval counts only while policy allows the call and those who gave it may still give it.",
+        "issue 6, build 2",
+    ),
     "approvals.recorded": Promise(
         "Every transition of a request or an approval is on record, or does not happen.",
         "issue 6, build 1",

@@ -147,17 +147,20 @@ async def _count(office: Office, request: Row, ballot: Ballot, ruling: Ruling) -
         if await store.add_vote(connection, {**cast, **rest}) is None:
             raise Fault("A vote stood in the store at a version that did not count it.")
         if ruling.step == "approve":
-            await _grant(connection, moved)
+            await _grant(office, connection, moved)
         await _record(office, "vote", moved, **cast, **rest)
         if ruling.step != "vote":
             await _record(office, ruling.step, moved, by=ballot.voter.id)
         return moved
 
 
-async def _grant(connection: StoreConnection, request: Row) -> None:
+async def _grant(office: Office, connection: StoreConnection, request: Row) -> None:
+    """Make the approval; one that was given for the same action before, and is not enough any more, gives way to it."""
     plan = request["plan"]
+    for replaced in await store.revoke_approvals_of(connection, request["action_digest"]):
+        await _record(office, "revoke", replaced, reason=f"replaced by {request['id']}")
     if await store.grant(connection, request, plan["uses"], plan["execute_within_s"]) is None:
-        raise Rejected(409, "approvals.granted", "The same call has an approval already that was not used yet.")
+        raise Fault("An approval stands in the store that was just revoked.")
 
 
 async def _close(office: Office, identifier: str, step: RequestStep, **words: str) -> Row:

@@ -123,9 +123,9 @@ class Policy:
     async def close(self) -> None:
         """Close every engine; calls on their way are refused."""
         self.hush()
-        for task in self._retiring:
-            task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        for idle in self._idle.values():
+            idle.set()
+        await asyncio.gather(*self._retiring)
         for policy in (*self._offers, self.active):
             await policy.engine.close()
 
@@ -142,7 +142,7 @@ class Policy:
         """Close an engine once nobody judges by its policy any more."""
         idle = self._idle[replaced] = asyncio.Event()
         try:
-            if replaced in self._held:
+            if replaced in self._held and not self._hushed:
                 async with asyncio.timeout(DRAINS_WITHIN_S):
                     await idle.wait()
         except TimeoutError:

@@ -120,6 +120,13 @@ async def revoke_approval(connection: AsyncConnection, identifier: str) -> Row |
     return await _one(connection, update(approvals).where(*this).values(state="revoked").returning(*approvals.c))
 
 
+async def revoke_approvals_of(connection: AsyncConnection, action_digest: str) -> list[Row]:
+    """Revoke what is active for an action, and return it."""
+    this = approvals.c.action_digest == action_digest, approvals.c.state == "active"
+    found = await connection.execute(update(approvals).where(*this).values(state="revoked").returning(*approvals.c))
+    return [_plain(row) for row in found.mappings()]
+
+
 async def expire_approvals(connection: AsyncConnection) -> list[Row]:
     """Mark every active approval that has run out, and return those."""
     now = rfc3339(await moment(connection))

@@ -28,6 +28,7 @@
 package approvals.eligible
 
 import data.lib.approval
+import data.manifest
 
 # METADATA
 # title: May vote
@@ -45,3 +46,7 @@ may_vote if {
 	some relation in input.stage.relations
 	approval.related(relation, input.approver, input.tool, input.agent)
 }
+
+# METADATA
+# title: The policy that says so
+revision := manifest.revision

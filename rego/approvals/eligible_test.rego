@@ -43,4 +43,7 @@ test_not_by_another_relation if {
 
 test_not_on_an_empty_input if not eligible.may_vote with input as {}
 
-test_the_whole_answer_is_one_word if eligible == {"may_vote": true} with input as asked({"roles": ["approver"]})
+test_the_whole_answer_is_one_word_and_the_revision if {
+	document := eligible with input as asked({"roles": ["approver"]}) with data.manifest as {"revision": "sha256:r"}
+	document == {"may_vote": true, "revision": "sha256:r"}
+}

@@ -8,6 +8,7 @@ package approvals.plan
 
 import data.config
 import data.lib.approval
+import data.manifest
 
 # METADATA
 # title: The stages
@@ -32,3 +33,7 @@ uses := config.approvals.uses[input.tool.risk_class]
 # METADATA
 # title: Whether approvers must give a reason
 justification := config.approvals.justification[input.tool.risk_class]
+
+# METADATA
+# title: The policy that says so
+revision := manifest.revision

@@ -23,7 +23,9 @@ test_without_a_score_the_stage_for_high_risk_is_added if {
 }
 
 test_the_whole_plan_is_what_its_reader_expects if {
-	object.keys(plan) == {"stages", "decide_within_s", "execute_within_s", "uses", "justification"} with input as call
+	document := plan with input as call with data.manifest as {"revision": "sha256:r"}
+	object.keys(document) == {"stages", "decide_within_s", "execute_within_s", "uses", "justification", "revision"}
+	document.revision == "sha256:r"
 	plan.uses == 1 with input as call
 	plan.justification == false with input as call
 }

@@ -12,6 +12,7 @@
 package approvals.quorum
 
 import data.lib.approval
+import data.manifest
 
 # METADATA
 # title: open, satisfied or rejected
@@ -32,3 +33,7 @@ missing := [{"stage": stage.id, "votes": stage.quorum - count(approval.agreed(st
 	some stage in input.stages
 	not approval.complete(stage, input.votes)
 ]
+
+# METADATA
+# title: The policy that says so
+revision := manifest.revision

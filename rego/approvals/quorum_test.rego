@@ -41,4 +41,7 @@ test_votes_that_are_no_list_leave_it_open if {
 
 test_nothing_at_all_is_open if quorum.state == "open" with input as {}
 
-test_the_whole_answer_is_what_its_reader_expects if quorum == {"state": "satisfied", "missing": []} with input as asked(everyone)
+test_the_whole_answer_is_what_its_reader_expects if {
+	document := quorum with input as asked(everyone) with data.manifest as {"revision": "sha256:r"}
+	document == {"state": "satisfied", "missing": [], "revision": "sha256:r"}
+}
