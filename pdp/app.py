@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 
-from .api import audit, decisions, health, identity, policy, signals
+from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
+from .approvals.bulletin import Bulletin
 from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
@@ -205,14 +207,14 @@ def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, m
     )
     routes.include_router(decisions.router(desk))
     routes.include_router(audit.router(desk))
+    routes.include_router(approvals.router(desk, Bulletin()))
     routes.include_router(identity.router(desk))
     routes.include_router(signals.router(desk))
     routes.include_router(policy.router(desk, renewal))
     routes.include_router(health.router(desk.world, readiness, metrics))
     handle_problems(routes)
-    describe(
-        routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, *policy.KINDS, audit.Decided], decisions.SCHEMAS
-    )
+    kinds = [group.KINDS for group in (decisions, identity, approvals, signals, policy)]
+    describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, desk.world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

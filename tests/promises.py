@@ -607,6 +607,10 @@ PROMISES = {
         "What was not decided in time is not approved, and what was not used in time is void, by the database's clock.",
         "issue 6, build 1",
     ),
+    "approvals.api": Promise(
+        "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
+        "contracts, section 1",
+    ),
     "approvals.rules": Promise(
         "Who may vote, in how many stages and by how many, is what the policy says.",
         "issue 6, build 3",

@@ -41,6 +41,13 @@ async def read_open_request(connection: AsyncConnection, action_digest: str) -> 
     return await _one(connection, select(approval_requests).where(*this))
 
 
+async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Row]:
+    """Return the open requests, those that run out first before the others, at most `limit`."""
+    table = approval_requests
+    query = select(table).where(table.c.state == "open").order_by(table.c.expires_at, table.c.id).limit(limit)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
 async def read_votes(connection: AsyncConnection, request: str) -> list[Row]:
     """Return the votes on a request, oldest first."""
     query = select(approval_votes).where(approval_votes.c.request == request)
