@@ -142,6 +142,12 @@ REFUSALS: dict[str, Meaning] = {
     "approvals.unavailable": Meaning(
         "The request for approval could not be stored", "Repeat later; an operator checks the store."
     ),
+    "approvals.denied": Meaning(
+        "A person refused this very call a short while ago", "Do what they say, or make another call; do not repeat it."
+    ),
+    "approvals.too_many": Meaning(
+        "Too many calls of this caller wait for people already", "Wait until some are decided, or cancel some."
+    ),
     "approvals.spent": Meaning(
         "The approval was used or withdrawn while this call was decided", "Call again: that asks for another approval."
     ),

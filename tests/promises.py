@@ -611,6 +611,10 @@ PROMISES = {
         "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
         "contracts, section 1",
     ),
+    "approvals.not_worn_out": Promise(
+        "Nobody is asked again about a call they refused a moment ago, and no caller floods those who answer.",
+        "issue 6, build 8",
+    ),
     "approvals.rules": Promise(
         "Who may vote, in how many stages and by how many, is what the policy says.",
         "issue 6, build 3",

@@ -6,7 +6,7 @@ their own, issued for the server `pdp.approvals`; nobody votes with a key.
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -31,6 +31,7 @@ from .http import header
 from .openapi import answers, reads
 from .orders import carried_out
 
+B = TypeVar("B", bound=Struct)
 KEY = "pdp_"  # how a key of ours begins
 MAX_REASON = 500  # characters: read by a person, and handed to a model
 LONGEST_WAIT_S = 30.0  # of a request that waits for a decision; whoever waits asks again
@@ -66,6 +67,12 @@ def router(desk: Desk, bulletin: Bulletin) -> APIRouter:
     """Return the routes under `/v1/approvals`."""
     routes = APIRouter(prefix="/v1/approvals", tags=["approvals"])
     counter = _Counter(desk, bulletin)
+    _see(routes, counter)
+    _act(routes, counter)
+    return routes
+
+
+def _see(routes: APIRouter, counter: "_Counter") -> None:
     keyed: dict[str, Any] = {"security": [{"key": []}]}
 
     @routes.get("", openapi_extra=keyed, responses=answers("Inbox", 401, 403, 429, 503))
@@ -84,37 +91,34 @@ def router(desk: Desk, bulletin: Bulletin) -> APIRouter:
         pep.must_serve(found[0]["server"])
         return _json(status_of(found[0], found[2]))
 
-    @routes.post(
-        "/{id}/votes",
-        openapi_extra=reads(VoteBody),
-        responses=answers("ApprovalShown", 400, 401, 403, 404, 409, 413, 415, 429, 503),
-    )
-    async def vote(id: str, request: Request) -> Response:  # noqa: A002
+
+def _act(routes: APIRouter, counter: "_Counter") -> None:
+    refusals = (400, 401, 403, 404, 409, 413, 415, 429, 503)
+
+    @routes.post("/{id}/votes", openapi_extra=reads(VoteBody), responses=answers("ApprovalShown", *refusals))
+    async def vote(id: str, request: Request) -> Response:  # noqa: A002  # contracts, section 1
         """Vote, as the person whose token this is. The same vote again changes nothing."""
         voter = await counter.person(request)
-        _, value = await desk.read(request.scope, request.receive)
-        await counter.vote(id, voter, _body(value, VoteBody))
+        await counter.vote(id, voter, await counter.body(request, VoteBody))
         return _json(shown_to_a_person(*await counter.found(id)))
 
-    @routes.post(
-        "/{id}/cancel",
-        openapi_extra=reads(TakeBackBody),
-        responses=answers("ApprovalStatus", 400, 401, 403, 404, 409, 413, 415, 429, 503),
-    )
+    @routes.post("/{id}/cancel", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def cancel(id: str, request: Request) -> Response:  # noqa: A002
         """Withdraw a request: an adapter of its server, or the person it was made for."""
-        return await counter.taken_back(id, request, revoke=False)
+        pep = await counter.admitted(request)
+        body = await counter.body(request, TakeBackBody)
+        found, _, _ = await counter.found(id)
+        by = await counter.concerned(request, pep, found, {found["person"]})
+        return await counter.carried_out(requests.cancel(counter.office, id, by, body.reason), id)
 
-    @routes.post(
-        "/{id}/revoke",
-        openapi_extra=reads(TakeBackBody),
-        responses=answers("ApprovalStatus", 400, 401, 403, 404, 409, 413, 415, 429, 503),
-    )
+    @routes.post("/{id}/revoke", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def revoke(id: str, request: Request) -> Response:  # noqa: A002
-        """Take an approval back before it is used: a person who voted, or who is behind the call; or a key."""
-        return await counter.taken_back(id, request, revoke=True)
-
-    return routes
+        """Take an approval back before it is used: a person who voted, or whom the call is made for; or an adapter."""
+        pep = await counter.admitted(request)
+        body = await counter.body(request, TakeBackBody)
+        found, votes, _ = await counter.found(id)
+        by = await counter.concerned(request, pep, found, {found["person"], *(row["person"] for row in votes)})
+        return await counter.carried_out(requests.revoke(counter.office, id, by, body.reason), id)
 
 
 class _Counter:
@@ -124,7 +128,7 @@ class _Counter:
         self._desk = desk
         self._world = desk.world
         self._bulletin = bulletin
-        self._office = Office(desk.world.store, desk.world.log, desk.world.now)
+        self.office = Office(desk.world.store, desk.world.log, desk.world.now)
 
     async def admitted(self, request: Request) -> Pep | None:
         """Return the adapter that asks, None when it is a person. Raises `Rejected`."""
@@ -160,13 +164,13 @@ class _Counter:
         found = await self.found(identifier)
         while found[0]["state"] == "open" and (left := until - loop.time()) > 0:
             await self._bulletin.wait(left)
-            await requests.sweep(self._office)
+            await requests.sweep(self.office)
             found = await self.found(identifier)
         return found
 
     async def listed(self) -> list[ApprovalShown]:
         """Return the open requests. Raises `Rejected` 503."""
-        await carried_out(requests.sweep(self._office), PROBLEMS)
+        await carried_out(requests.sweep(self.office), PROBLEMS)
         async with reading(self._world.store) as connection:
             rows = await stored.read_open_requests(connection, MAX_LISTED)
         return [shown_to_a_person(row, [], None) for row in rows]
@@ -181,32 +185,33 @@ class _Counter:
         if request["plan"]["justification"] and not body.reason.strip():
             raise Rejected(400, "approvals.reason", "This request wants a reason with each vote.")
         ballot = Ballot(voter, body.vote, body.reason, body.presented_digest)
-        await carried_out(requests.vote(self._office, identifier, ballot, self._rule), PROBLEMS)
+        await carried_out(requests.vote(self.office, identifier, ballot, self._rule), PROBLEMS)
         self._bulletin.tell()
 
-    async def taken_back(self, identifier: str, request: Request, *, revoke: bool) -> Response:
-        """Cancel a request or revoke an approval, for whoever may. Raises `Rejected`."""
-        pep = await self.admitted(request)
+    async def body(self, request: Request, kind: type[B]) -> B:
+        """Read the body of a request. Raises `Rejected` 400, 413 or 415."""
         _, value = await self._desk.read(request.scope, request.receive)
-        reason = _body(value, TakeBackBody).reason
-        found, votes, _ = await self.found(identifier)
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            raise Rejected(400, "approvals.malformed", f"The body is not a {kind.__name__}.") from None
+
+    async def concerned(self, request: Request, pep: Pep | None, found: Row, people: set[str | None]) -> str:
+        """Return who takes a request back, if it is theirs to take back. Raises `Rejected` 403."""
         if pep is not None:
             pep.must_serve(found["server"])
-            by = pep.id
-        else:
-            by = (await self.person(request)).id
-            concerned = {found["person"], *(row["person"] for row in votes if revoke)}
-            if by not in concerned:
-                raise Rejected(403, "approvals.not_concerned", "Only those it concerns take it back.")
-        work: Awaitable[Row] = (
-            requests.revoke(self._office, identifier, by, reason)
-            if revoke
-            else requests.cancel(self._office, identifier, by)
-        )
+            return pep.id
+        voter = await self.person(request)
+        if voter.id not in people:
+            raise Rejected(403, "approvals.not_concerned", "Only those it concerns take it back.")
+        return voter.id
+
+    async def carried_out(self, work: Awaitable[Row], identifier: str) -> Response:
+        """Return how a request stands once `work` is done. Raises `Rejected`."""
         await carried_out(work, PROBLEMS)
         self._bulletin.tell()
-        after = await self.found(identifier)
-        return _json(status_of(after[0], after[2]))
+        request, _, approval = await self.found(identifier)
+        return _json(status_of(request, approval))
 
     async def _rule(self, request: Row, votes: list[Row], ballot: Ballot) -> Ruling:
         caller = request["shown"]["caller"]
@@ -221,13 +226,6 @@ class _Counter:
 
 
 PROBLEMS: dict[type[Fault], Rejected] = {Fault: Rejected(409, "approvals.closed", "It is no longer open.")}
-
-
-def _body(value: object, kind: Any) -> Any:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        raise Rejected(400, "approvals.malformed", f"The body is not a {kind.__name__}.") from None
 
 
 def _json(value: Struct) -> Response:

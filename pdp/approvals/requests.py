@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NamedTuple
 
 from ..audit.office import Office
-from ..errors import Fault, Rejected
+from ..errors import Fault, PdpError, Rejected
 from ..ids import new_id
 from ..store import approvals as store
 from ..store.sql import StoreConnection, reading, transaction
@@ -16,7 +16,17 @@ from .floor import Asked, Voter, check_voter
 from .states import RECORDED_AS, RequestStep, request_after
 
 Row = dict[str, Any]
+DENIED_FOR_S = 600  # the same call is not put to people again so soon; an agent in a loop would wear them out
+MOST_OPEN = 20  # questions a person and agent may have open: more than a person looks through
 ATTEMPTS = 8  # two approvers at once need two; more than this is a storm, and the voter tries again
+
+
+class Denied(PdpError):
+    """People refused this very call a moment ago; `feedback` is what they said."""
+
+    def __init__(self, feedback: str) -> None:
+        super().__init__(feedback)
+        self.feedback = feedback
 
 
 class Terms(NamedTuple):
@@ -50,10 +60,12 @@ Rule = Callable[[Row, list[Row], Ballot], Awaitable[Ruling]]
 async def ask(office: Office, call: Row, terms: Terms) -> tuple[Row, bool]:
     """Open a request for a call, or return the one that is open for the same call; and whether it is new.
 
-    `call` has the columns of `approval_requests` that describe it; `plan` is what policy planned.
+    `call` has the columns of `approval_requests` that describe it; `plan` is what policy planned. Raises `Denied` while
+    a no to the same call is fresh, and `Rejected` 429 when this caller has as many open questions as one may have.
     """
     async with transaction(office.store) as connection:
         await _expire(office, connection)
+        await _must_ask(connection, call)
         identifier = new_id("apr", office.now())
         opened = await store.open_request(connection, {"id": identifier, "feedback": "", **call}, terms.decide_within_s)
         if opened is not None:
@@ -64,6 +76,16 @@ async def ask(office: Office, call: Row, terms: Terms) -> tuple[Row, bool]:
             raise Fault("A request was open and was not found: the store is not one this release wrote.")
         await _record(office, "attach", found, decision=call["decision"])
         return found, False
+
+
+async def _must_ask(connection: StoreConnection, call: Row) -> None:
+    """Nobody is asked twice in a row about what they refused, and no caller floods those who answer."""
+    refused = await store.read_denied(connection, call["action_digest"], DENIED_FOR_S)
+    if refused is not None:
+        raise Denied(refused["feedback"])
+    asked = await store.count_open_requests(connection, call["person"], call["agent"], call["action_digest"])
+    if asked >= MOST_OPEN:
+        raise Rejected(429, "approvals.too_many", f"{MOST_OPEN} calls of this caller wait for people already.")
 
 
 async def vote(office: Office, identifier: str, ballot: Ballot, rule: Rule) -> Row:
@@ -81,9 +103,9 @@ async def vote(office: Office, identifier: str, ballot: Ballot, rule: Rule) -> R
     raise Rejected(409, "approvals.busy", "Others are voting on this request: look at it again, then vote.")
 
 
-async def cancel(office: Office, identifier: str, by: str) -> Row:
+async def cancel(office: Office, identifier: str, by: str, reason: str) -> Row:
     """Withdraw the question. Raises `Rejected` 404 or 409."""
-    return await _close(office, identifier, "cancel", by=by)
+    return await _close(office, identifier, "cancel", by=by, reason=reason)
 
 
 async def supersede(office: Office, identifier: str, why: str) -> Row:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ..answer import ApprovalTicket
 from ..audit.office import Office
-from ..decide import ApprovalInput, PolicyInput, Verdict, judged
+from ..decide import ApprovalInput, PolicyInput, Verdict, judged, refused
 from ..errors import Refused, Rejected
 from ..query import action_digest
 from ..record import masked_call
@@ -53,11 +53,22 @@ async def settle(case: Case, verdict: Verdict, world: World) -> Verdict:
         elif verdict.plan is not None and case.input is not None:
             call = _call(case, case.input, verdict, world)
             return replace(verdict, ticket=await _ask(call, verdict.plan, world))
-    except Rejected as late:
-        raise Refused("approvals.spent", late.title) from None
+    except requests.Denied as no:
+        return _turned_down(no.feedback)
+    except Rejected as rejected:
+        code = "approvals.too_many" if rejected.code == "approvals.too_many" else "approvals.spent"
+        raise Refused(code, rejected.title) from None
     except StoreUnavailable as away:
         raise Refused("approvals.unavailable", str(away)) from None
     return verdict
+
+
+def _turned_down(feedback: str) -> Verdict:
+    """Deny what people refused a moment ago, and hand on what they said: the one text here that a person wrote."""
+    verdict = refused(Refused("approvals.denied"))
+    if not feedback:
+        return verdict
+    return replace(verdict, reasons=[replace(verdict.reasons[0], remedy=f"They say: {feedback}")])
 
 
 async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInput | None:

@@ -8,7 +8,7 @@ harmless.
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -46,6 +46,24 @@ async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Ro
     table = approval_requests
     query = select(table).where(table.c.state == "open").order_by(table.c.expires_at, table.c.id).limit(limit)
     return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_denied(connection: AsyncConnection, action_digest: str, within_s: int) -> Row | None:
+    """Return the newest request for an action that was denied in the last `within_s` seconds."""
+    since = rfc3339(await moment(connection) - timedelta(seconds=within_s))
+    table = approval_requests
+    this = table.c.action_digest == action_digest, table.c.state == "denied", table.c.decided_at > since
+    return await _one(connection, select(table).where(*this).order_by(table.c.decided_at.desc()).limit(1))
+
+
+async def count_open_requests(
+    connection: AsyncConnection, person: str | None, agent: str | None, other_than: str
+) -> int:
+    """Return how many requests of a caller are open, but for the one about the action `other_than`."""
+    table = approval_requests
+    this = table.c.state == "open", table.c.person.is_not_distinct_from(person), table.c.action_digest != other_than
+    query = select(func.count()).where(*this, table.c.agent.is_not_distinct_from(agent))
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def read_votes(connection: AsyncConnection, request: str) -> list[Row]:

@@ -190,7 +190,7 @@ async def test_what_is_decided_stays_decided(office: Office) -> None:
     assert (denied["state"], denied["feedback"]) == ("denied", "because")
     for attempt in (
         requests.vote(office, opened["id"], ballot("dave"), two_of_us),
-        requests.cancel(office, opened["id"], "alice"),
+        requests.cancel(office, opened["id"], "alice", ""),
         requests.supersede(office, opened["id"], "the tool changed"),
     ):
         with pytest.raises(Rejected, match="denied"):

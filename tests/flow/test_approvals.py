@@ -194,11 +194,27 @@ async def test_an_approval_lapses_and_a_request_expires(bench: Bench, clock: Fak
     assert await asked(bench) != later
 
 
-@pytest.mark.promise("approvals.lifecycle")
-async def test_after_a_no_the_call_asks_anew_and_does_not_run(bench: Bench) -> None:
+@pytest.mark.promise("approvals.not_worn_out")
+async def test_after_a_no_the_same_call_is_denied_with_its_reason_and_nobody_is_asked(
+    bench: Bench, clock: FakeClock
+) -> None:
     identifier = await asked(bench)
     assert (await vote(bench, identifier, "dave", "deny"))["state"] == "denied"
+    told = await bench.ask("create_refund", REFUND)
+    assert (told["decision"], reasons(told)) == ("deny", ["approvals.denied"])
+    assert told["reasons"][0]["remedy"] == "They say: because"
+    assert (await bench.ask("create_refund", REFUND | {"amount": 7000}))["decision"] == "needs_approval"
+    await later_on(bench, clock, 600)
     assert await asked(bench) != identifier
+
+
+@pytest.mark.promise("approvals.not_worn_out")
+async def test_one_caller_has_only_so_many_questions_open(bench: Bench) -> None:
+    for number in range(requests.MOST_OPEN):
+        await asked(bench, arguments=REFUND | {"order": f"o-{number}"})
+    told = await bench.ask("create_refund", REFUND | {"order": "o-more"})
+    assert (told["decision"], reasons(told)) == ("deny", ["approvals.too_many"])
+    assert (await bench.ask("create_refund", REFUND | {"order": "o-0"}))["decision"] == "needs_approval"
 
 
 @pytest.mark.promise("approvals.recorded")
