@@ -615,6 +615,10 @@ PROMISES = {
         "Nobody is asked again about a call they refused a moment ago, and no caller floods those who answer.",
         "issue 6, build 8",
     ),
+    "approvals.plain": Promise(
+        "Text of a call is shown to people so that nothing in it hides, turns around or imitates unnoticed.",
+        "issue 6, build 5",
+    ),
     "approvals.rules": Promise(
         "Who may vote, in how many stages and by how many, is what the policy says.",
         "issue 6, build 3",
