@@ -1,7 +1,7 @@
 # One screen: `make help` explains each target in a line.
 PY  := .venv/bin/python
 BIN := .venv/bin
-PACK := pdp lib permits guards gates duties config:config.yaml
+PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants swaps
 

@@ -55,14 +55,17 @@ class Revisions(Struct, frozen=True, omit_defaults=True):
     registry: int | None = None
 
 
-class ApprovalTicket(Struct, frozen=True):
-    """How to ask for, watch and find the approval that would let this call through."""
+class ApprovalTicket(Struct, frozen=True, omit_defaults=True):
+    """Where people were asked whether this call may go ahead: the same call again finds what they said.
+
+    `poll` is a path of this API; `url` a page for people, where there is one.
+    """
 
     id: str
     status: str
-    url: str
     expires_at: str
     poll: str
+    url: str | None = None
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

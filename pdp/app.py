@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 
-from .api import audit, decisions, health, identity, policy, signals
+from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
+from .approvals.bulletin import Bulletin
 from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
@@ -41,6 +43,7 @@ from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .registry.definitions import Registry
 from .settings import Settings
+from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
 
@@ -95,7 +98,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
     log = Log(settings.data_dir / "log" / WORKER, clock)
     stack.push_async_callback(log.close)
-    return Office(store, log, clock)
+    return Office(store if clock is system_clock else on_clock(store, clock), log, clock)
 
 
 async def _open_world(
@@ -117,6 +120,7 @@ async def _open_world(
         people=people,
         tools=tools,
         policy=live,
+        store=store,
         log=office.log,
         habits=Habits(),
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
@@ -242,14 +246,14 @@ def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, m
     )
     routes.include_router(decisions.router(desk))
     routes.include_router(audit.router(desk))
+    routes.include_router(approvals.router(desk, Bulletin()))
     routes.include_router(identity.router(desk))
     routes.include_router(signals.router(desk))
     routes.include_router(policy.router(desk, renewal))
     routes.include_router(health.router(desk.world, readiness, metrics))
     handle_problems(routes)
-    describe(
-        routes, [*decisions.KINDS, *identity.KINDS, *signals.KINDS, *policy.KINDS, audit.Decided], decisions.SCHEMAS
-    )
+    kinds = [group.KINDS for group in (decisions, identity, approvals, signals, policy)]
+    describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, desk.world.now)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct, field
 
+from .answer import ApprovalTicket, Reason, Risk
 from .answer import Decision as Effect
-from .answer import Reason, Risk
 from .engine import VERDICT
 from .enrich import AgentFacts, DelegationFacts, Facts, PersonFacts
 from .errors import REFUSALS, OtherPolicy, Refused
@@ -24,6 +24,7 @@ from .times import rfc3339
 from .vet import Tool
 
 if TYPE_CHECKING:
+    from .approvals.review import Plan
     from .flow import Case, World
     from .policy.pack import Pack
 
@@ -96,7 +97,11 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What was decided and why. `revision` and `permits` are empty when the call did not reach the policy."""
+    """What was decided and why. `revision` and `permits` are empty when the call did not reach the policy.
+
+    `redeems`: the approval that an allow rests on, and uses up. `plan`: whom policy would ask; `ticket`: where they
+    were asked.
+    """
 
     effect: Effect
     reasons: list[Reason]
@@ -104,6 +109,9 @@ class Verdict(Struct, frozen=True):
     permits: list[str] = field(default_factory=list)
     revision: str | None = None
     note: str = ""
+    redeems: str | None = None
+    plan: Plan | None = None
+    ticket: ApprovalTicket | None = None
 
 
 async def decide(case: Case, world: World) -> Verdict:
@@ -113,8 +121,13 @@ async def decide(case: Case, world: World) -> Verdict:
     we loaded could say.
     """
     case.input = input_for(case, *case.known(), world)
+    return await judged(case, case.input)
+
+
+async def judged(case: Case, asked: PolicyInput) -> Verdict:
+    """Ask the policy about an input. Raises `Refused` as `decide` does."""
     pack, engine = case.policy.pack, case.policy.engine
-    body = await engine.evaluate(VERDICT, msgspec.json.encode(case.input), case.deadline - HEAD_START)
+    body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
     return verdict_from(read_reply(body, pack), pack)
 
 

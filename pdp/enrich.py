@@ -95,7 +95,7 @@ async def enrich(caller: Caller, query: Query, weights: risk.Weights, world: Wor
     return Facts(
         risk=_risk(caller, signs, query, weights, world),
         first_use=first_use,
-        person=_person_facts(person, query.tool, rfc3339(now)) if person else None,
+        person=person_facts(person, query.tool, rfc3339(now)) if person else None,
         agent=_agent_facts(agents, query.tool, rfc3339(now)) if agents else None,
         delegation=_delegation_facts(delegation, caller, query.tool) if delegation else None,
     )
@@ -121,7 +121,8 @@ def _everyone(person: Principal | None, agents: list[Principal]) -> list[Princip
     return list({found.registered.id: found for found in (person, *agents) if found}.values())
 
 
-def _person_facts(person: Principal, tool: ToolRef, now: str) -> PersonFacts:
+def person_facts(person: Principal, tool: ToolRef, now: str) -> PersonFacts:
+    """Return what is known about a person that concerns a call of this tool, as of `now` (RFC 3339)."""
     return PersonFacts(
         id=person.registered.id,
         roles=[role.id for role in person.roles if role.expires_at > now],

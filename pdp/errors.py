@@ -139,6 +139,18 @@ REFUSALS: dict[str, Meaning] = {
     "permits.none": Meaning(
         "Nobody has given this caller the right to this call", "An operator grants an entitlement for the tool."
     ),
+    "approvals.unavailable": Meaning(
+        "The request for approval could not be stored", "Repeat later; an operator checks the store."
+    ),
+    "approvals.denied": Meaning(
+        "A person refused this very call a short while ago", "Do what they say, or make another call; do not repeat it."
+    ),
+    "approvals.too_many": Meaning(
+        "Too many calls of this caller wait for people already", "Wait until some are decided, or cancel some."
+    ),
+    "approvals.spent": Meaning(
+        "The approval was used or withdrawn while this call was decided", "Call again: that asks for another approval."
+    ),
     "duties.undefined": Meaning(
         "A duty of the policy could not be worked out", "A policy author checks the pack: pdp policy check."
     ),

@@ -16,6 +16,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from .answer import Answer, Receipt, Revisions
+from .approvals.settle import consult, settle
 from .audit.log import Log
 from .audit.mask import Masker
 from .decide import PolicyInput, Verdict, decide, refused
@@ -30,6 +31,7 @@ from .policy.live import Active, Policy
 from .query import Query
 from .record import record
 from .registry.definitions import Registry
+from .store.sql import Store
 from .times import Clock, rfc3339
 from .vet import Tool, vet
 
@@ -49,6 +51,7 @@ class World:
     people: People
     tools: Registry
     policy: Policy
+    store: Store
     log: Log
     masker: Masker
     habits: Habits
@@ -137,7 +140,7 @@ async def _weigh(case: Case, caller: Caller, world: World) -> Verdict:
     case.facts = await enrich(caller, case.query, case.policy.pack.weights, world)
     case.registry = world.tools.revision
     case.tool = await vet(case.query, world)
-    return await decide(case, world)
+    return await consult(case, await decide(case, world), world)
 
 
 async def by_one_policy(
@@ -158,9 +161,21 @@ async def by_one_policy(
 
 async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
     """Record a verdict, and only then answer. Raises `Unrecorded`."""
+    verdict = await settled(case, verdict, world)
     receipt = await sealed(case, record(case, verdict, world))
     remember(case, verdict, world)
     return compose(case, verdict, receipt)
+
+
+async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
+    """Use up the approval that an allow rests on, or ask people for one; what fails here is a deny."""
+    if verdict.redeems is None and verdict.plan is None:
+        return verdict
+    try:
+        async with defended(case.id, asyncio.get_running_loop().time() + world.record_within):
+            return await settle(case, verdict, world)
+    except Refused as refusal:
+        return refused(refusal)
 
 
 def remember(case: Case, verdict: Verdict, world: World) -> None:
@@ -231,6 +246,7 @@ def compose(case: Case, verdict: Verdict, receipt: Receipt) -> Answer:
         reasons=verdict.reasons,
         duties=verdict.duties,
         risk=case.facts.risk if case.facts else None,
+        approval=verdict.ticket,
         receipt=receipt,
         revisions=case.revisions(verdict),
         evaluated_at=rfc3339(case.received_at),

@@ -96,7 +96,7 @@ class Reply(NamedTuple):
 
 
 class JsonClient:
-    """Posts JSON to one place over kept-alive connections. Opens them when first used, and again after `close`.
+    """Posts and gets JSON at one place over kept-alive connections, opened when first used, and again after `close`.
 
     `headers` go with every request, `uds` names a unix socket to connect to instead of the URL's host. No redirects,
     no proxies, no compression. On asyncio and h11 themselves: a post costs 0.2 ms of CPU, through httpx 1.4 (measured).
@@ -132,10 +132,17 @@ class JsonClient:
         Raises `NoReply` when it is not here, whole and under the limit, `within_s` seconds from now. A request that
         the server left unheard on a kept-alive connection is sent once more, so `path` must bear being asked twice.
         """
+        return await self._sent("POST", path, body, within_s)
+
+    async def get(self, path: str, within_s: float) -> Reply:
+        """Get what is at `path`; otherwise as `post`."""
+        return await self._sent("GET", path, b"", within_s)
+
+    async def _sent(self, method: str, path: str, body: bytes, within_s: float) -> Reply:
         self._move_to(asyncio.get_running_loop())
         size = ("Content-Length", str(len(body)))
         try:
-            request = h11.Request(method="POST", target=self._prefix + path, headers=[*self._headers, size])
+            request = h11.Request(method=method, target=self._prefix + path, headers=[*self._headers, size])
             async with asyncio.timeout(within_s), self._turns:
                 return await self._exchange(request, body)
         except TimeoutError:

@@ -81,7 +81,7 @@ async def record(case: Case, verdict: Verdict, world: World) -> Receipt:
 
 def decision_record(case: Case, verdict: Verdict, world: World, latency_us: int) -> DecisionRecord:
     """Put together what is recorded of a decided call, sensitive values masked and without any credential."""
-    masked = _masked(case, world)
+    masked = masked_call(case, world)
     return DecisionRecord(
         id=case.id,
         pep=case.pep,
@@ -101,9 +101,15 @@ def decision_record(case: Case, verdict: Verdict, world: World, latency_us: int)
         duties=verdict.duties,
         permits=verdict.permits,
         masked=masked.pointers,
-        approval=case.query.approval[:MAX_NAME] if case.query.approval else None,
+        approval=_approval(case, verdict),
         note=verdict.note,
     )
+
+
+def _approval(case: Case, verdict: Verdict) -> str | None:
+    """Return the approval that an allow used up, the request that was opened, or what the caller named."""
+    asked = verdict.ticket.id if verdict.ticket else case.query.approval
+    return verdict.redeems or (asked[:MAX_NAME] if asked else None)
 
 
 def _risk_class(case: Case, world: World) -> str:
@@ -112,7 +118,8 @@ def _risk_class(case: Case, world: World) -> str:
     return world.tools.impact(case.query.tool.server, case.query.tool.name)[0]
 
 
-def _masked(case: Case, world: World) -> Masked:
+def masked_call(case: Case, world: World) -> Masked:
+    """Return what the caller said, with the values that labels call sensitive masked."""
     parsed = msgspec.to_builtins(case.input.parsed) if case.input else {}
     labels = case.tool.argument_labels if case.tool else None
     return world.masker.mask(Spoken(case.query.arguments, parsed, case.query.context), labels)

@@ -687,4 +687,52 @@ PROMISES = {
         "The adapter's connections to the PDP are few, bounded and never shared between answers.",
         "contracts, section 1",
     ),
+    "approvals.lifecycle": Promise(
+        "Requests and approvals take the steps of their tables and no others; what is decided stays decided.",
+        "issue 6, build 1",
+    ),
+    "approvals.once": Promise(
+        "An approval lets through as many calls as it says, once by default, however many ask at the same time.",
+        "issue 6, build 2",
+    ),
+    "approvals.bound": Promise(
+        "An approval is good for exactly the action it was given for.",
+        "contracts, section 6",
+    ),
+    "approvals.one_question": Promise(
+        "Identical calls share one open question.",
+        "issue 6, build 4",
+    ),
+    "approvals.floor": Promise(
+        "Only people vote, once, and never on a call made by or for themselves, whatever policy says.",
+        "issue 6, build 3",
+    ),
+    "approvals.time": Promise(
+        "What was not decided in time is not approved, and what was not used in time is void, by the database's clock.",
+        "issue 6, build 1",
+    ),
+    "approvals.api": Promise(
+        "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
+        "contracts, section 1",
+    ),
+    "approvals.not_worn_out": Promise(
+        "Nobody is asked again about a call they refused a moment ago, and no caller floods those who answer.",
+        "issue 6, build 8",
+    ),
+    "approvals.plain": Promise(
+        "Text of a call is shown to people so that nothing in it hides, turns around or imitates unnoticed.",
+        "issue 6, build 5",
+    ),
+    "approvals.rules": Promise(
+        "Who may vote, in how many stages and by how many, is what the policy says.",
+        "issue 6, build 3",
+    ),
+    "approvals.rechecked": Promise(
+        "An approval counts only while policy allows the call and those who gave it may still give it.",
+        "issue 6, build 2",
+    ),
+    "approvals.recorded": Promise(
+        "Every transition of a request or an approval is on record, or does not happen.",
+        "issue 6, build 1",
+    ),
 }

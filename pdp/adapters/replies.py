@@ -25,7 +25,7 @@ def denied(answer: Answer) -> Result:
 
 def pending(answer: Answer) -> Result:
     """Return the reply to a call that waits for a human."""
-    at = f" at {answer.approval.url}" if answer.approval else ""
+    at = f" at {answer.approval.url}" if answer.approval and answer.approval.url else ""
     lines = [
         f"Waiting for a human. {DID_NOT_RUN}",
         *(_line(reason) for reason in answer.reasons),

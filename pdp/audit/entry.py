@@ -14,11 +14,23 @@ from msgspec import Struct
 from ..errors import Fault
 from ..times import rfc3339
 
-KINDS: dict[str, str] = {  # `approval.<transition>` rows come with the approvals
+KINDS: dict[str, str] = {
     "decision": "one call was decided",
     "outcome": "the adapter said what became of a decided call",
     "outcome.missing": "an allowed call whose outcome nobody reported",
     "tools.visible": "a caller asked which tools it may call at all",
+    "approval.opened": "people were asked about one exact call",
+    "approval.attached": "the same call was asked about again while the question was open",
+    "approval.voted": "a person voted",
+    "approval.approved": "enough people agreed: the call may run, within its time",
+    "approval.denied": "a person refused the call",
+    "approval.expired": "nobody decided in time",
+    "approval.cancelled": "the question was withdrawn",
+    "approval.superseded": "the question no longer was about what would run",
+    "approval.used": "an approval let one call through, and has uses left",
+    "approval.spent": "an approval let its last call through",
+    "approval.lapsed": "an approval was not used in time",
+    "approval.revoked": "an approval was taken back",
     "registry.submitted": "a tool definition was imported; it awaits review",
     "registry.reviewed": "the class, labels, owner or scopes of an approved definition were changed",
     "registry.approved": "a person approved a definition; the one approved before is superseded",

@@ -28,7 +28,7 @@ from ..errors import Fault
 from .issuer import issuer_app, open_issuer, write_private
 from .loopback import loopback_socket, served, url_of
 from .processes import command, started, together
-from .rows import ROWS, Row
+from .rows import ROWS, Row, Vote
 from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, people_of, tokens
 from .visit import visiting
 
@@ -65,9 +65,10 @@ class Seen(Struct, frozen=True):
 
 
 class Stage(Struct, frozen=True):
-    """The running parts: where the MCP server is, the tokens by caller, the service's settings, this run's folder."""
+    """The running parts: where MCP server and PDP are, the tokens by caller, the settings, this run's folder."""
 
     mcp: str
+    pdp: str
     tokens: dict[str, str]
     settings: dict[str, str]
     folder: Path
@@ -106,7 +107,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         options = ["--pdp", pdp.said, "--key-file", str(folder / KEY), "--issuer", issuer.url]
         options += ["--journal", str(folder / "journal"), "--drift-file", str(folder / "drift")]
         mcp = await stack.enter_async_context(started(settings, "pdp.dev.server", *options, says="payments serves on "))
-        yield Stage(mcp.said, tokens(issuer, datetime.now(UTC)), settings, folder)
+        yield Stage(mcp.said, pdp.said, tokens(issuer, datetime.now(UTC)), settings, folder)
 
 
 async def _prepare(settings: dict[str, str], folder: Path, issuer: str) -> None:
@@ -121,7 +122,32 @@ async def _prepare(settings: dict[str, str], folder: Path, issuer: str) -> None:
     )
 
 
+async def _vote(vote: Vote, row: Row, stage: Stage) -> None:
+    """Vote with the command people use, and a token of theirs. Raises `Fault` when it ends otherwise than it should."""
+    told = json.loads(await _at_the_desk("carol-approves", stage, "approvals", "list"))
+    request = next(one for one in told["approvals"] if one["shown"]["arguments"] == row.arguments)
+    approve = _at_the_desk(vote.who, stage, "approve", "--yes", request["status"]["id"])
+    if not vote.refused:
+        await approve
+        return
+    try:
+        await approve
+    except Fault as fault:
+        if f"({vote.refused})" not in str(fault):
+            raise
+    else:
+        raise Fault(f"{vote.who} approved {row.tool}, and must not have been able to.")
+
+
+async def _at_the_desk(who: str, stage: Stage, *words: str) -> str:
+    token = stage.folder / f"{who}.jwt"
+    write_private(token, stage.tokens[who])
+    return await command(stage.settings, *words, "--json", "--url", stage.pdp, "--token-file", str(token))
+
+
 async def _call(row: Row, stage: Stage) -> Call:
+    for vote in row.votes:
+        await _vote(vote, row, stage)
     if row.drift:
         write_private(stage.drift, "now\n")
     before = stage.journal_of(row.tool)

@@ -5,6 +5,13 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 
+class Vote(Struct, frozen=True):
+    """A vote, with `pdp approve`, on the request that this row's call had opened. `refused`: the code it ends in."""
+
+    who: str
+    refused: str = ""
+
+
 class Row(Struct, frozen=True, kw_only=True):
     """One call. `who` names a sample caller (seed.py); `because` are the codes that must be among the reasons."""
 
@@ -17,6 +24,7 @@ class Row(Struct, frozen=True, kw_only=True):
     hides: str = ""
     drift: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
+    votes: tuple[Vote, ...] = ()  # before the call
 
 
 PROMPT = {"mcp-pdp/intent": {"prompt": "Refund Carla's late delivery, please.", "turn": "t-7", "model": "demo-model"}}
@@ -81,6 +89,28 @@ ROWS = (
         decision="needs_approval",
         because=frozenset({"gates.amount"}),
         shows="Ask the user to get it approved",
+    ),
+    Row(
+        who="alice-helpdesk",
+        tool="create_refund",
+        arguments={"order": "o-2", "amount": 7_500},  # the same call, once somebody else has agreed
+        votes=(Vote("alice-approves", refused="approvals.own_call"), Vote("carol-approves")),
+        decision="allow",
+        shows='"refunded": 7500',
+    ),
+    Row(
+        who="alice-helpdesk",
+        tool="create_refund",
+        arguments={"order": "o-2", "amount": 7_500},  # once more: that was one call, and this is another
+        decision="needs_approval",
+        because=frozenset({"gates.amount"}),
+    ),
+    Row(
+        who="alice-helpdesk",
+        tool="create_refund",
+        arguments={"order": "o-2", "amount": 7_600},  # nobody agreed to this
+        decision="needs_approval",
+        because=frozenset({"gates.amount"}),
     ),
     Row(
         who="alice",

@@ -30,7 +30,7 @@ from ..store.sql import Store, open_store, reading, transaction
 from ..times import rfc3339, system_clock
 from .issuer import DevIssuer, issuer_app, open_issuer, write_private
 from .loopback import HOST, loopback_socket, served
-from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, people_of, tokens
+from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, VOTERS, people_of, tokens
 from .server import add_tools
 
 HOME = Path("var/dev")
@@ -120,7 +120,7 @@ def _key_id(path: Path) -> str | None:
 
 def _keep_tokens(home: Path, issuer: DevIssuer, now: datetime) -> None:
     fresh = tokens(issuer, now)
-    for bearer in BEARERS:
+    for bearer in (*BEARERS, *VOTERS):
         path = home / f"{bearer.name}.jwt"
         if not path.exists() or bearer.age or _expiry(path.read_text()) < now + RENEW_BEFORE:
             write_private(path, fresh[bearer.name])

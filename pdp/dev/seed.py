@@ -14,6 +14,7 @@ REVIEW = HERE / "tools.review.yaml"
 SERVER = "payments"
 AUDIENCE = "https://payments.example/mcp"
 OTHER_AUDIENCE = "https://wiki.example/mcp"
+DESK_AUDIENCE = "https://pdp.example/approvals"
 PLACEHOLDER = "https://issuer.example"
 DIRECT_CLIENT = "client-desktop"
 PAST = timedelta(hours=2)
@@ -42,13 +43,18 @@ BEARERS = (
     Bearer("expired", "Alice, an old token", "u-alice", age=PAST, lifetime=timedelta(hours=1)),
 )
 
+VOTERS = (
+    Bearer("carol-approves", "Carol, who approves", "u-carol", audience=DESK_AUDIENCE),
+    Bearer("alice-approves", "Alice, who would approve", "u-alice", audience=DESK_AUDIENCE),
+)
+
 
 def people_of(issuer: str) -> str:
     """Return the sample people and agents (YAML) as known to `issuer`."""
     return PEOPLE.read_text().replace(PLACEHOLDER, issuer)
 
 
-def tokens(issuer: DevIssuer, now: datetime, bearers: Iterable[Bearer] = BEARERS) -> dict[str, str]:
+def tokens(issuer: DevIssuer, now: datetime, bearers: Iterable[Bearer] = (*BEARERS, *VOTERS)) -> dict[str, str]:
     """Return an access token for each sample caller, by its name."""
     return {
         bearer.name: issuer.mint(

@@ -27,7 +27,7 @@ from ..times import Clock
 
 logger = logging.getLogger(__name__)
 
-INTERNAL = frozenset({"pdp.probe"})  # servers that only the PDP itself asks about
+INTERNAL = frozenset({"pdp.probe", "pdp.approvals"})  # servers that only the PDP itself asks about
 Right = Literal["decide", "signals", "identity", "registry", "policy", "audit", "approvals"]
 RIGHTS: tuple[Right, ...] = ("decide", "signals", "identity", "registry", "policy", "audit", "approvals")
 FLAGS = ("unsafe_assert_identity", "bound_tokens_only")  # stored as 0 and 1

@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from .insert import insert_new
 from .tables import decisions, outcomes
 
 Row = dict[str, Any]
@@ -24,7 +24,7 @@ async def project(connection: AsyncConnection, decided: list[Row], ended: list[R
     """Add rows of `decisions` and `outcomes`; what is there already stays, so that repeating is harmless."""
     for table, rows in ((decisions, decided), (outcomes, ended)):
         if rows:
-            await connection.execute(_insert(connection, table), rows)
+            await connection.execute(insert_new(connection, table), rows)
 
 
 async def projected(connection: AsyncConnection, origin: str) -> int:
@@ -50,8 +50,3 @@ async def find_decision(connection: AsyncConnection, identifier: str) -> Decided
     query = query.outerjoin_from(decisions, outcomes, outcomes.c.decision == decisions.c.id)
     row = (await connection.execute(query.where(decisions.c.id == identifier))).first()
     return Decided(*row) if row else None
-
-
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()

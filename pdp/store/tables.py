@@ -175,6 +175,47 @@ outcomes = Table(  # a table of its own: another worker may log the outcome befo
     UniqueConstraint("origin", "position"),
 )
 
+approval_requests = Table(  # what people were asked: one exact call, and what became of the question
+    "approval_requests", metadata, _key(),
+    Column("state", String, nullable=False), Column("version", Integer, nullable=False),  # counts its transitions
+    Column("action_digest", String, nullable=False, index=True),
+    Column("person", String), Column("agent", String),
+    Column("chain", JSON, nullable=False), Column("owners", JSON, nullable=False),  # of the agent
+    Column("server", String, nullable=False), Column("tool", String, nullable=False),
+    Column("definition_digest", String, nullable=False),
+    Column("gates", JSON, nullable=False), Column("plan", JSON, nullable=False),
+    Column("shown", JSON, nullable=False),  # the call as approvers see it, sensitive values masked
+    Column("decision", String, nullable=False), Column("pep", String, nullable=False),  # who asked first, and when
+    Column("opened_at", String, nullable=False), Column("expires_at", String, nullable=False),
+    Column("decided_at", String), Column("feedback", Text, nullable=False, default=""),
+    Index(  # identical calls share one question
+        "ix_approval_requests_one_open", "action_digest", unique=True,
+        sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'"),
+    ),
+)
+
+approval_votes = Table(
+    "approval_votes", metadata,
+    Column("request", ForeignKey("approval_requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("person", String, primary_key=True),  # one vote a person
+    Column("vote", String, nullable=False),  # approve | deny
+    Column("stage", String, nullable=False), Column("at", String, nullable=False),
+    Column("reason", Text, nullable=False, default=""), Column("presented_digest", String, nullable=False),
+)
+
+approvals = Table(  # the right that a granted request gives: to that call, for a while, a number of times
+    "approvals", metadata,
+    Column("id", ForeignKey("approval_requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("state", String, nullable=False),
+    Column("action_digest", String, nullable=False),
+    Column("gates", JSON, nullable=False), Column("uses_left", Integer, nullable=False),
+    Column("approved_at", String, nullable=False), Column("not_after", String, nullable=False),
+    Index(
+        "ix_approvals_one_active", "action_digest", unique=True,
+        sqlite_where=text("state = 'active'"), postgresql_where=text("state = 'active'"),
+    ),
+)
+
 change_log = Table(  # what changed, in commit order: writers hold one lock while they append
     "change_log", metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),

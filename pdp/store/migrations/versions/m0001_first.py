@@ -243,3 +243,68 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("holder_kind", "holder", "role"),
     )
     op.create_index(op.f("ix_role_assignments_role"), "role_assignments", ["role"], unique=False)
+    op.create_table(
+        "approval_requests",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("action_digest", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=True),
+        sa.Column("agent", sa.String(), nullable=True),
+        sa.Column("chain", sa.JSON(), nullable=False),
+        sa.Column("owners", sa.JSON(), nullable=False),
+        sa.Column("server", sa.String(), nullable=False),
+        sa.Column("tool", sa.String(), nullable=False),
+        sa.Column("definition_digest", sa.String(), nullable=False),
+        sa.Column("gates", sa.JSON(), nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
+        sa.Column("shown", sa.JSON(), nullable=False),
+        sa.Column("decision", sa.String(), nullable=False),
+        sa.Column("pep", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.String(), nullable=True),
+        sa.Column("feedback", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_approval_requests_action_digest"), "approval_requests", ["action_digest"], unique=False)
+    op.create_index(
+        "ix_approval_requests_one_open",
+        "approval_requests",
+        ["action_digest"],
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
+        "approval_votes",
+        sa.Column("request", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("vote", sa.String(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("presented_digest", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["request"], ["approval_requests.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("request", "person"),
+    )
+    op.create_table(
+        "approvals",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("action_digest", sa.String(), nullable=False),
+        sa.Column("gates", sa.JSON(), nullable=False),
+        sa.Column("uses_left", sa.Integer(), nullable=False),
+        sa.Column("approved_at", sa.String(), nullable=False),
+        sa.Column("not_after", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["id"], ["approval_requests.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "ix_approvals_one_active",
+        "approvals",
+        ["action_digest"],
+        unique=True,
+        sqlite_where=sa.text("state = 'active'"),
+        postgresql_where=sa.text("state = 'active'"),
+    )

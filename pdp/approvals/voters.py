@@ -1,0 +1,38 @@
+"""Who is at the approvals desk: a person, by a token of their own that was issued for it.
+
+The token is verified as every caller's is, for the server `pdp.approvals`, whose audiences a feed lists like those of
+any other. No agent may stand between: somebody's agent must not agree to what it wants to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import Refused, Rejected
+from ..identify import identify
+from ..query import Credential, Query, ToolRef
+from .floor import Voter
+
+if TYPE_CHECKING:
+    from ..flow import World
+
+SERVER = "pdp.approvals"
+DESK = ToolRef(server=SERVER, name="vote")
+
+
+async def voter_of(authorization: str | None, world: World) -> Voter:
+    """Return the person behind an Authorization header. Raises `Rejected` 401 with the code that says why, or 503."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Rejected(401, "access.unauthenticated", "A person's token is required.", headers=CHALLENGE)
+    try:
+        caller = await identify(Query(Credential(access_token=token), DESK), world)
+    except Refused as refusal:
+        status = 503 if refusal.code.startswith("facts.") else 401
+        raise Rejected(status, refusal.code, refusal.meaning.title, headers=CHALLENGE) from None
+    if caller.person is None:
+        return Voter(caller.agent or "", "agent")
+    return Voter(caller.person, "person", caller.agent)
+
+
+CHALLENGE = {"WWW-Authenticate": "Bearer"}

@@ -1,0 +1,169 @@
+"""Requests, votes and approvals in the store. Every transition is one statement that compares and swaps.
+
+Whoever loses a race changes nothing and learns it (`None`): two approvers, a vote and an expiry, sixty-four calls that
+redeem one approval. Time is the database's (`moment.py`), and expiry is in every condition, so that a late sweep is
+harmless.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..times import rfc3339
+from .insert import insert_new
+from .moment import moment
+from .tables import approval_requests, approval_votes, approvals
+
+Row = dict[str, Any]
+
+
+async def open_request(connection: AsyncConnection, row: Row, within_s: int) -> Row | None:
+    """Open a request that expires after `within_s` seconds; None when one for the same action is open already.
+
+    `row` has every column but state, version and the times.
+    """
+    now = await moment(connection)
+    times = {"opened_at": rfc3339(now), "expires_at": rfc3339(now + timedelta(seconds=within_s))}
+    query = insert_new(connection, approval_requests).values(**row, **times, state="open", version=1)
+    return await _one(connection, query.returning(*approval_requests.c))
+
+
+async def read_request(connection: AsyncConnection, identifier: str) -> Row | None:
+    """Return one request."""
+    return await _one(connection, select(approval_requests).where(approval_requests.c.id == identifier))
+
+
+async def read_open_request(connection: AsyncConnection, action_digest: str) -> Row | None:
+    """Return the open request for an action, also one that has just run out and is not yet marked so."""
+    this = approval_requests.c.action_digest == action_digest, approval_requests.c.state == "open"
+    return await _one(connection, select(approval_requests).where(*this))
+
+
+async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Row]:
+    """Return the open requests, those that run out first before the others, at most `limit`."""
+    table = approval_requests
+    query = select(table).where(table.c.state == "open").order_by(table.c.expires_at, table.c.id).limit(limit)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_denied(connection: AsyncConnection, action_digest: str, within_s: int) -> Row | None:
+    """Return the newest request for an action that was denied in the last `within_s` seconds."""
+    since = rfc3339(await moment(connection) - timedelta(seconds=within_s))
+    table = approval_requests
+    this = table.c.action_digest == action_digest, table.c.state == "denied", table.c.decided_at > since
+    return await _one(connection, select(table).where(*this).order_by(table.c.decided_at.desc()).limit(1))
+
+
+async def count_open_requests(
+    connection: AsyncConnection, person: str | None, agent: str | None, other_than: str
+) -> int:
+    """Return how many requests of a caller are open, but for the one about the action `other_than`."""
+    table = approval_requests
+    this = table.c.state == "open", table.c.person.is_not_distinct_from(person), table.c.action_digest != other_than
+    query = select(func.count()).where(*this, table.c.agent.is_not_distinct_from(agent))
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def read_votes(connection: AsyncConnection, request: str) -> list[Row]:
+    """Return the votes on a request, oldest first."""
+    query = select(approval_votes).where(approval_votes.c.request == request)
+    rows = await connection.execute(query.order_by(approval_votes.c.at, approval_votes.c.person))
+    return [_plain(row) for row in rows.mappings()]
+
+
+async def add_vote(connection: AsyncConnection, row: Row) -> Row | None:
+    """Add a vote (every column but `at`); None when this person has voted. Goes with a `move_request`."""
+    now = await moment(connection)
+    query = insert_new(connection, approval_votes).values(**row, at=rfc3339(now))
+    return await _one(connection, query.returning(*approval_votes.c))
+
+
+async def move_request(
+    connection: AsyncConnection, identifier: str, version: int, state: str, feedback: str = ""
+) -> Row | None:
+    """Move a request that is open, at `version` and not run out to `state`; None when it is not."""
+    now = rfc3339(await moment(connection))
+    table = approval_requests
+    this = table.c.id == identifier, table.c.state == "open", table.c.version == version, table.c.expires_at > now
+    values = {"state": state, "version": table.c.version + 1, "feedback": feedback}
+    decided = {} if state == "open" else {"decided_at": now}
+    return await _one(connection, update(table).where(*this).values(**values, **decided).returning(*table.c))
+
+
+async def expire_requests(connection: AsyncConnection) -> list[Row]:
+    """Mark every open request that has run out, and return those."""
+    now = rfc3339(await moment(connection))
+    table = approval_requests
+    query = update(table).where(table.c.state == "open", table.c.expires_at <= now)
+    values = {"state": "expired", "version": table.c.version + 1, "decided_at": now}
+    return [_plain(row) for row in (await connection.execute(query.values(**values).returning(*table.c))).mappings()]
+
+
+async def grant(connection: AsyncConnection, request: Row, uses: int, within_s: int) -> Row | None:
+    """Make the approval of a granted request: `uses` times, within `within_s` seconds; None when one is active."""
+    now = await moment(connection)
+    values = {
+        "id": request["id"],
+        "state": "active",
+        "action_digest": request["action_digest"],
+        "gates": request["gates"],
+        "uses_left": uses,
+        "approved_at": rfc3339(now),
+        "not_after": rfc3339(now + timedelta(seconds=within_s)),
+    }
+    query = insert_new(connection, approvals).values(values)
+    return await _one(connection, query.returning(*approvals.c))
+
+
+async def read_approval(connection: AsyncConnection, identifier: str) -> Row | None:
+    """Return one approval."""
+    return await _one(connection, select(approvals).where(approvals.c.id == identifier))
+
+
+async def read_active_approval(connection: AsyncConnection, action_digest: str) -> Row | None:
+    """Return the approval that may be used for an action now."""
+    now = rfc3339(await moment(connection))
+    this = approvals.c.action_digest == action_digest, approvals.c.state == "active", approvals.c.not_after > now
+    return await _one(connection, select(approvals).where(*this))
+
+
+async def use_approval(connection: AsyncConnection, identifier: str, action_digest: str) -> Row | None:
+    """Use an approval once for exactly this action; None when it is used up, run out, revoked or for another."""
+    now = rfc3339(await moment(connection))
+    table = approvals
+    this = table.c.id == identifier, table.c.action_digest == action_digest, table.c.state == "active"
+    usable = table.c.uses_left > 0, table.c.not_after > now
+    values = {"uses_left": table.c.uses_left - 1, "state": case((table.c.uses_left == 1, "spent"), else_="active")}
+    return await _one(connection, update(table).where(*this, *usable).values(**values).returning(*table.c))
+
+
+async def revoke_approval(connection: AsyncConnection, identifier: str) -> Row | None:
+    """Revoke an approval that is active; None when it is not."""
+    this = approvals.c.id == identifier, approvals.c.state == "active"
+    return await _one(connection, update(approvals).where(*this).values(state="revoked").returning(*approvals.c))
+
+
+async def revoke_approvals_of(connection: AsyncConnection, action_digest: str) -> list[Row]:
+    """Revoke what is active for an action, and return it."""
+    this = approvals.c.action_digest == action_digest, approvals.c.state == "active"
+    found = await connection.execute(update(approvals).where(*this).values(state="revoked").returning(*approvals.c))
+    return [_plain(row) for row in found.mappings()]
+
+
+async def expire_approvals(connection: AsyncConnection) -> list[Row]:
+    """Mark every active approval that has run out, and return those."""
+    now = rfc3339(await moment(connection))
+    query = update(approvals).where(approvals.c.state == "active", approvals.c.not_after <= now)
+    found = await connection.execute(query.values(state="expired").returning(*approvals.c))
+    return [_plain(row) for row in found.mappings()]
+
+
+async def _one(connection: AsyncConnection, query: Any) -> Row | None:
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return None if row is None else _plain(row)
+
+
+def _plain(row: Any) -> Row:
+    return {str(name): value for name, value in row.items()}

@@ -1,0 +1,182 @@
+"""Approvals over HTTP: people see, vote and take back with a token of their own; adapters watch."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import FakeClock
+from tests.flow.people import alias
+from tests.flow.test_approvals import REFUND, asked, know
+from tests.idp import ISSUER
+from tests.service import Bench, calm, running
+
+AUDIENCE = "https://pdp.test/approvals"
+PEOPLE = {
+    "source": "approvers",
+    "people": [
+        {"id": "dave", "roles": ["approver"], "aliases": alias("00u7")},
+        {"id": "erin", "roles": ["approver", "security-approver"], "aliases": alias("00u8")},
+        {"id": "frank", "aliases": alias("00u9")},
+    ],
+    "roles": [{"id": "approver"}, {"id": "security-approver"}],
+    "servers": [{"id": "pdp.approvals", "audiences": {ISSUER: [AUDIENCE]}}],
+}
+SUBJECTS = {"alice": "00u1", "dave": "00u7", "erin": "00u8", "frank": "00u9"}
+
+
+@pytest.fixture
+async def pdp(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Bench]:
+    async with running(tmp_path / "pdp", clock, org_dir=calm(tmp_path / "org")) as bench:
+        await know(bench, PEOPLE)
+        yield bench
+
+
+def signed_in(pdp: Bench, person: str, **claims: Any) -> dict[str, str]:
+    """Return the headers of a person who signed in for the approvals desk."""
+    token = pdp.token(sub=SUBJECTS[person], aud=AUDIENCE, **claims)
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def see(pdp: Bench, identifier: str, person: str = "dave", **query: Any) -> httpx.Response:
+    return await pdp.http.get(f"/v1/approvals/{identifier}", headers=signed_in(pdp, person), params=query)
+
+
+async def vote(pdp: Bench, identifier: str, person: str, **changes: Any) -> httpx.Response:
+    """Look at a request and vote on it, as a page does."""
+    shown = (await see(pdp, identifier, "erin")).json()
+    body = {"vote": "approve", "presented_digest": shown["presented_digest"], "reason": "ok", **changes}
+    return await pdp.http.post(f"/v1/approvals/{identifier}/votes", headers=signed_in(pdp, person), json=body)
+
+
+@pytest.mark.promise("approvals.api")
+async def test_a_person_sees_the_exact_call_and_why_it_asks(pdp: Bench) -> None:
+    shown = (await see(pdp, await asked(pdp))).json()
+    assert shown["shown"]["arguments"] == REFUND
+    assert (shown["person"], shown["server"], shown["tool"]) == ("alice", "payments", "create_refund")
+    assert [reason["code"] for reason in shown["shown"]["reasons"]] == shown["gates"] == ["gates.amount"]
+    assert shown["status"]["status"] == "open"
+    assert shown["stages"][0]["quorum"] == 1
+    assert shown["shown"]["tool"]["risk_class"] == "write"
+    assert "evidence" in shown["shown"]["risk"]
+
+
+@pytest.mark.promise("approvals.api")
+async def test_a_vote_lets_the_call_through_and_the_adapter_sees_it_come(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    key = {"Authorization": f"Bearer {pdp.key}"}
+    waiting = asyncio.create_task(pdp.http.get(f"/v1/approvals/{identifier}", headers=key, params={"wait": 20}))
+    done = await vote(pdp, identifier, "dave")
+    assert (done.status_code, done.json()["status"]["status"]) == (200, "approved")
+    told = (await asyncio.wait_for(waiting, 10)).json()
+    assert (told["status"], told["approval"], told["uses_left"]) == ("approved", "active", 1)
+    assert "shown" not in told
+    assert (await pdp.ask("create_refund", REFUND))["decision"] == "allow"
+    spent = (await pdp.http.get(f"/v1/approvals/{identifier}", headers=key)).json()
+    assert (spent["approval"], spent["uses_left"]) == ("spent", 0)
+
+
+@pytest.mark.promise("approvals.api")
+async def test_a_no_carries_its_reason_to_whoever_waits(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    await vote(pdp, identifier, "dave", vote="deny", reason="Ask for the invoice first.")
+    key = {"Authorization": f"Bearer {pdp.key}"}
+    told = (await pdp.http.get(f"/v1/approvals/{identifier}", headers=key)).json()
+    assert (told["status"], told["feedback"]) == ("denied", "Ask for the invoice first.")
+
+
+@pytest.mark.promise("approvals.api")
+async def test_the_same_vote_again_changes_nothing(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    first, again = await vote(pdp, identifier, "dave"), await vote(pdp, identifier, "dave")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert len(again.json()["votes"]) == 1
+
+
+@pytest.mark.promise("approvals.floor")
+@pytest.mark.parametrize(
+    ("person", "claims", "status", "code"),
+    [
+        ("alice", {}, 403, "approvals.own_call"),
+        ("frank", {}, 403, "approvals.not_eligible"),
+        ("dave", {"aud": "https://payments.example"}, 401, "identity.audience"),
+        ("dave", {"client_id": "client-7"}, 401, "identity.delegation_missing"),
+        ("dave", {"exp": 1}, 401, "identity.expired"),
+    ],
+)
+async def test_a_vote_that_may_not_be_cast_is_refused_with_its_reason(
+    person: str, claims: dict[str, Any], status: int, code: str, pdp: Bench
+) -> None:
+    identifier = await asked(pdp)
+    shown = (await see(pdp, identifier, "erin")).json()
+    body = {"vote": "approve", "presented_digest": shown["presented_digest"]}
+    token = pdp.token(**{"sub": SUBJECTS[person], "aud": AUDIENCE, **claims})
+    refused = await pdp.http.post(
+        f"/v1/approvals/{identifier}/votes", headers={"Authorization": f"Bearer {token}"}, json=body
+    )
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert (await see(pdp, identifier, "erin")).json()["votes"] == []
+
+
+@pytest.mark.promise("approvals.floor")
+async def test_nobody_votes_with_the_key_of_an_adapter(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    refused = await pdp.post(f"/v1/approvals/{identifier}/votes", {"vote": "approve", "presented_digest": "x"})
+    assert refused.status_code == 401
+
+
+@pytest.mark.promise("approvals.api")
+async def test_a_vote_on_what_was_not_shown_is_refused(pdp: Bench) -> None:
+    refused = await vote(pdp, await asked(pdp), "dave", presented_digest="sha256:another")
+    assert (refused.status_code, refused.json()["code"]) == (409, "approvals.changed")
+
+
+@pytest.mark.promise("approvals.rules")
+async def test_where_policy_wants_a_reason_a_vote_without_one_is_refused(pdp: Bench) -> None:
+    identifier = await asked(pdp, "delete_customer", {"customer": "c-1"})
+    refused = await vote(pdp, identifier, "dave", reason=" ")
+    assert (refused.status_code, refused.json()["code"]) == (400, "approvals.reason")
+
+
+@pytest.mark.promise("approvals.api")
+async def test_the_inbox_lists_what_others_ask_for(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    for person, listed in (("dave", [identifier]), ("alice", [])):
+        inbox = (await pdp.http.get("/v1/approvals", headers=signed_in(pdp, person))).json()
+        assert [shown["status"]["id"] for shown in inbox["approvals"]] == listed
+
+
+@pytest.mark.promise("approvals.api")
+async def test_whom_it_concerns_takes_it_back_and_nobody_else(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    path = f"/v1/approvals/{identifier}/cancel"
+    refused = await pdp.http.post(path, headers=signed_in(pdp, "frank"), json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "approvals.not_concerned")
+    done = await pdp.http.post(path, headers=signed_in(pdp, "alice"), json={"reason": "not needed"})
+    assert (done.status_code, done.json()["status"]) == (200, "cancelled")
+
+
+@pytest.mark.promise("approvals.api")
+async def test_an_approval_is_revoked_by_who_gave_it(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    await vote(pdp, identifier, "dave")
+    path = f"/v1/approvals/{identifier}/revoke"
+    done = await pdp.http.post(path, headers=signed_in(pdp, "dave"), json={"reason": "a mistake"})
+    assert (done.status_code, done.json()["approval"]) == (200, "revoked")
+    assert (await pdp.ask("create_refund", REFUND))["decision"] == "needs_approval"
+
+
+@pytest.mark.promise("approvals.api")
+async def test_an_adapter_of_another_server_learns_nothing(pdp: Bench) -> None:
+    from tests.service import add_pep
+
+    identifier = await asked(pdp)
+    other = await add_pep(pdp.settings, pdp.clock, servers=("crm",))
+    await pdp.service.peps.poll()
+    refused = await pdp.http.get(f"/v1/approvals/{identifier}", headers={"Authorization": f"Bearer {other}"})
+    assert refused.status_code == 403
+    unknown = await pdp.http.get("/v1/approvals/apr_0", headers={"Authorization": f"Bearer {pdp.key}"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "approvals.unknown")
