@@ -18,6 +18,7 @@ from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
 from .approvals.bulletin import Bulletin
+from .approvals.desk import VotingDesk
 from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
@@ -58,6 +59,12 @@ class Service:
     peps: Peps
     projection: Projection
     renewal: Renewal
+    voting: VotingDesk
+
+    def hush(self) -> None:
+        """End at once what is held until there is news: the service is about to stop."""
+        self.renewal.policy.hush()
+        self.voting.bulletin.hush()
 
     async def projected(self) -> None:
         """Return when every decision taken so far can be looked up."""
@@ -85,7 +92,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
-        yield Service(world, _application(desk, readiness, renewal, metrics), peps, projection, renewal)
+        voting = VotingDesk(world, Bulletin())
+        app = _application(desk, voting, readiness, renewal, metrics)
+        yield Service(world, app, peps, projection, renewal, voting)
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
@@ -197,7 +206,9 @@ def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: M
     )
 
 
-def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, metrics: Metrics) -> App:
+def _application(
+    desk: decisions.Desk, voting: VotingDesk, readiness: Readiness, renewal: Renewal, metrics: Metrics
+) -> App:
     routes = FastAPI(
         title="mcp-pdp",
         summary="May identity X call tool Y with arguments Z?",
@@ -207,7 +218,7 @@ def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, m
     )
     routes.include_router(decisions.router(desk))
     routes.include_router(audit.router(desk))
-    routes.include_router(approvals.router(desk, Bulletin()))
+    routes.include_router(approvals.router(desk, voting))
     routes.include_router(identity.router(desk))
     routes.include_router(signals.router(desk))
     routes.include_router(policy.router(desk, renewal))

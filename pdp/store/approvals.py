@@ -48,6 +48,30 @@ async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Ro
     return [_plain(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def read_closed_requests(connection: AsyncConnection, limit: int) -> list[Row]:
+    """Return the requests that are not open any more, the newest first, at most `limit`."""
+    table = approval_requests
+    query = select(table).where(table.c.state != "open").order_by(table.c.id.desc()).limit(limit)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_approved_before(connection: AsyncConnection, request: Row) -> Row | None:
+    """Return the last request for the same tool that was approved, other than this one."""
+    table = approval_requests
+    this = table.c.server == request["server"], table.c.tool == request["tool"], table.c.id != request["id"]
+    approved = table.c.state == "approved", table.c.opened_at <= request["opened_at"]
+    return await _one(connection, select(table).where(*this, *approved).order_by(table.c.decided_at.desc()).limit(1))
+
+
+async def read_pulse(connection: AsyncConnection) -> tuple[int | str | None, ...]:
+    """Return figures that change whenever a request is opened, voted on or closed, or an approval used or ended."""
+    asked, granted = approval_requests, approvals
+    requests = select(func.count(), func.sum(asked.c.version), func.max(asked.c.id)).where(asked.c.state == "open")
+    rights = select(func.count(), func.sum(granted.c.uses_left)).where(granted.c.state == "active")
+    first, second = (await connection.execute(requests)).one(), (await connection.execute(rights)).one()
+    return (*first, *second)
+
+
 async def read_denied(connection: AsyncConnection, action_digest: str, within_s: int) -> Row | None:
     """Return the newest request for an action that was denied in the last `within_s` seconds."""
     since = rfc3339(await moment(connection) - timedelta(seconds=within_s))
