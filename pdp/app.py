@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
@@ -23,6 +23,12 @@ from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
 from .audit.projection import Projection
+from .console.application import console_app
+from .console.cookies import Cookie, Session, SignIn
+from .console.oidc import Provider
+from .console.render import Pages
+from .console.site import ROOT, Site, client_of, site_at
+from .console.visit import Console
 from .engine import Engine
 from .engine.binary import OPA, find, places
 from .engine.local import LocalOpa
@@ -30,10 +36,12 @@ from .engine.opa import OpaClient
 from .errors import Fault, Refused
 from .flow import World
 from .identity.habits import Habits
+from .identity.issuers import Issuer
 from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
+from .keyfile import kept_key
 from .policy.live import Policy, StartEngine
 from .policy.notice import Notices
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
@@ -47,6 +55,8 @@ from .times import Clock, system_clock
 
 logger = logging.getLogger(__name__)
 
+SESSION_S = 12 * 3600  # whoever signed in must do so again within 12 hours (NIST SP 800-63B, section 4.2.3)
+SIGN_IN_S = 600  # to find a password and a second factor
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
 
@@ -93,7 +103,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
         voting = VotingDesk(world, Bulletin())
-        app = _application(desk, voting, readiness, renewal, metrics)
+        console = _console(settings, voting, stack)
+        parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(world, readiness, metrics)
+        app = _application(desk, parts, console)
         yield Service(world, app, peps, projection, renewal, voting)
 
 
@@ -110,8 +122,7 @@ async def _open_world(
     key = new_probe_key(settings.data_dir / "run")
     await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
-    issuers = [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
-    tokens = TokenVerifier([*issuers, key.issuer()], clock)
+    tokens, site = TokenVerifier([*_issuers(settings), key.issuer()], clock), console_site(settings)
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
@@ -128,8 +139,40 @@ async def _open_world(
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
         record_within=settings.record_within_s,
+        console=site.url if site else None,
     )
     return world, Readiness(world, key)
+
+
+def _issuers(settings: Settings) -> list[Issuer]:
+    return [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
+
+
+def console_site(settings: Settings) -> Site | None:
+    """Return where the console is; None when no issuer is set for it. Raises `Fault` saying what is missing."""
+    if settings.console_issuer is None:
+        return None
+    client = client_of(
+        _issuers(settings),
+        issuer=settings.console_issuer,
+        name=settings.console_client_id,
+        secret=settings.console_client_secret_file,
+        resource=settings.console_resource,
+        scope=settings.console_scope,
+    )
+    return site_at(settings.public_url, client)
+
+
+def _console(settings: Settings, voting: VotingDesk, stack: AsyncExitStack) -> App | None:
+    site = console_site(settings)
+    if site is None:
+        return None
+    provider = Provider(site, voting.world.tokens, voting.world.now)
+    stack.push_async_callback(provider.close)
+    key = kept_key(settings.data_dir / "keys" / "console.key", "console key")
+    session = Cookie("pdp-console", Session, SESSION_S, key, secure=site.is_secure)
+    sign_in = Cookie("pdp-sign-in", SignIn, SIGN_IN_S, key, secure=site.is_secure)
+    return console_app(Console(site, voting, provider, session, sign_in, Pages()))
 
 
 def load_pack(settings: Settings) -> Pack:
@@ -206,9 +249,7 @@ def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: M
     )
 
 
-def _application(
-    desk: decisions.Desk, voting: VotingDesk, readiness: Readiness, renewal: Renewal, metrics: Metrics
-) -> App:
+def _application(desk: decisions.Desk, parts: Iterable[APIRouter], console: App | None) -> App:
     routes = FastAPI(
         title="mcp-pdp",
         summary="May identity X call tool Y with arguments Z?",
@@ -216,22 +257,21 @@ def _application(
         docs_url=None,
         redirect_slashes=False,
     )
-    routes.include_router(decisions.router(desk))
-    routes.include_router(audit.router(desk))
-    routes.include_router(approvals.router(desk, voting))
-    routes.include_router(identity.router(desk))
-    routes.include_router(signals.router(desk))
-    routes.include_router(policy.router(desk, renewal))
-    routes.include_router(health.router(desk.world, readiness, metrics))
+    common = decisions.router(desk), audit.router(desk), identity.router(desk), signals.router(desk)
+    for part in (*common, *parts):
+        routes.include_router(part)
     handle_problems(routes)
     kinds = [group.KINDS for group in (decisions, identity, approvals, signals, policy)]
     describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, desk.world.now)
+    pages = with_request_ids(console, desk.world.now) if console else rest
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        """Send decisions past the router, and everything else through it."""
+        """Send decisions past the router, pages to the console, and everything else through the router."""
         if scope["type"] == "http" and scope["path"] == "/v1/decisions" and scope["method"] == "POST":
             await decisions.decide_route(scope, receive, send, desk)
+        elif scope["type"] == "http" and (scope["path"] + "/").startswith(f"{ROOT}/"):
+            await pages(scope, receive, send)
         else:
             await rest(scope, receive, send)
 

@@ -7,12 +7,13 @@ machine; `JsonClient` says when it does neither.
 import asyncio
 import hashlib
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import h11
 import httpx
@@ -23,6 +24,7 @@ from .query import strict_json
 TIMEOUT = httpx.Timeout(30, connect=10)  # seconds between two pieces; people wait for what is fetched here
 MAX_DOWNLOAD = 512 * 1024 * 1024  # bytes; a release of OPA has about 60 million
 
+PLAIN_JSON = {"Accept": "application/json", "Accept-Encoding": "identity"}
 KEPT_ALIVE = httpx.Limits(
     max_connections=64, max_keepalive_connections=16, keepalive_expiry=4.0
 )  # we let go of an idle connection before servers commonly do (5 s), so none breaks under a request
@@ -52,9 +54,22 @@ class Fetcher:
 
         Raises `Unfetchable` when it is not there, not strict JSON, or not complete `within_s` seconds from now.
         """
+        return await self._read(url, limit, within_s, method="GET", headers=PLAIN_JSON)
+
+    async def form(
+        self, url: str, fields: dict[str, str], limit: int, within_s: float, basic: tuple[str, str] | None = None
+    ) -> Any:
+        """Post a form and return the JSON that answers it, with the same bounds. `basic`: user and password.
+
+        Raises `Unfetchable`, which never holds what was sent.
+        """
+        headers = PLAIN_JSON | ({"Authorization": _basic(*basic)} if basic else {})
+        return await self._read(url, limit, within_s, method="POST", headers=headers, data=fields)
+
+    async def _read(self, url: str, limit: int, within_s: float, **request: Any) -> Any:
         try:
             async with asyncio.timeout(within_s):
-                return strict_json(await self._body(url, limit), limit)
+                return strict_json(await self._body(self._client.build_request(url=url, **request), limit), limit)
         except TimeoutError:
             raise Unfetchable(f"{url} did not answer within {within_s} s") from None
         except Rejected as rejected:
@@ -62,22 +77,25 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unfetchable(f"{url}: {type(error).__name__} {error}") from None
 
-    async def _body(self, url: str, limit: int) -> bytes:
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        request = self._client.build_request("GET", url, headers=headers)
+    async def _body(self, request: httpx.Request, limit: int) -> bytes:
         _stay_safe(request)
         response = await self._client.send(request, stream=True)
         try:
             if response.status_code != httpx.codes.OK:
-                raise Unfetchable(f"{url} answered {response.status_code}")
+                raise Unfetchable(f"{request.url} answered {response.status_code}")
             body = bytearray()
             async for piece in response.aiter_raw():  # never inflated: a few bytes must not become gigabytes
                 body += piece
                 if len(body) > limit:
-                    raise Unfetchable(f"{url} has more than {limit} bytes")
+                    raise Unfetchable(f"{request.url} has more than {limit} bytes")
             return bytes(body)
         finally:
             await response.aclose()
+
+
+def _basic(user: str, password: str) -> str:
+    """Return the header of a client and its secret (RFC 6749, section 2.3.1: both encoded as in a form first)."""
+    return "Basic " + b64encode(f"{quote_plus(user)}:{quote_plus(password)}".encode()).decode()
 
 
 class NoReply(Fault):

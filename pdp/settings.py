@@ -78,6 +78,17 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=256 * 1024, gt=0, description="Largest request body.")
     max_depth: int = Field(default=32, gt=0, le=128, description="Deepest JSON nesting.")
     rate_per_second: float = Field(default=2000, gt=0, description="Decisions a second one adapter key may ask for.")
+    console_issuer: str | None = Field(
+        default=None, description="The issuer people sign in at for `/console`; there is no console without it."
+    )
+    console_client_id: str | None = Field(default=None, description="The console's OAuth client there.")
+    console_client_secret_file: Path | None = Field(
+        default=None, description="Its secret (0600), unless it is a public client."
+    )
+    console_resource: str | None = Field(
+        default=None, description="The resource (RFC 8707) its tokens are for: an audience of `pdp.approvals`."
+    )
+    console_scope: str = Field(default="openid", description="The scopes it asks for; `openid` is one of them.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Of the service's own log."
     )

@@ -611,6 +611,10 @@ PROMISES = {
         "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
         "contracts, section 1",
     ),
+    "console.answers": Promise(
+        "People sign in at their issuer, see what waits, and answer it in a browser, at phone and desktop width.",
+        "issue 6, build 5",
+    ),
     "approvals.not_worn_out": Promise(
         "Nobody is asked again about a call they refused a moment ago, and no caller floods those who answer.",
         "issue 6, build 8",

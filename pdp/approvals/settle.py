@@ -101,7 +101,11 @@ async def _ask(call: Row, planned: Plan, world: World) -> ApprovalTicket:
     request, _new = await requests.ask(_office(world), call, terms)
     identifier = request["id"]
     return ApprovalTicket(
-        id=identifier, status="open", expires_at=request["expires_at"], poll=f"/v1/approvals/{identifier}"
+        id=identifier,
+        status="open",
+        expires_at=request["expires_at"],
+        poll=f"/v1/approvals/{identifier}",
+        url=f"{world.console}/approvals/{identifier}" if world.console else None,
     )
 
 
