@@ -17,8 +17,12 @@ from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
+from .approvals import requests
 from .approvals.bulletin import Bulletin
 from .approvals.desk import VotingDesk
+from .approvals.messages import Destination
+from .approvals.outbox import Outbox, Sending
+from .approvals.webhooks import webhook_at
 from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
@@ -42,11 +46,13 @@ from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .keyfile import kept_key
+from .outward import Outward
 from .policy.live import Policy, StartEngine
 from .policy.notice import Notices
 from .policy.pack import Pack, build_pack, default_pack_dir, probe
 from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
+from .recurring import Recurring
 from .registry.definitions import Registry
 from .settings import Settings
 from .store.moment import on_clock
@@ -55,6 +61,7 @@ from .times import Clock, system_clock
 
 logger = logging.getLogger(__name__)
 
+SWEEP_EVERY_S = 5.0  # lateness is harmless: every transition looks at the time itself
 SESSION_S = 12 * 3600  # whoever signed in must do so again within 12 hours (NIST SP 800-63B, section 4.2.3)
 SIGN_IN_S = 600  # to find a password and a second factor
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
@@ -102,6 +109,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
+        _tell(settings, world, metrics, stack)
         voting = VotingDesk(world, Bulletin())
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(world, readiness, metrics)
@@ -161,6 +169,23 @@ def console_site(settings: Settings) -> Site | None:
         scope=settings.console_scope,
     )
     return site_at(settings.public_url, client)
+
+
+def _tell(settings: Settings, world: World, metrics: Metrics, stack: AsyncExitStack) -> None:
+    """Mark what ran out, and tell others of approvals, until the service closes."""
+    office = Office(world.store, world.log, world.now)
+    sending = Sending(Outbox(world.store, world.now, _destinations(settings), world.console, metrics.told))
+    sweeping = Recurring("marking requests that ran out", partial(requests.sweep, office), SWEEP_EVERY_S)
+    for part in (sending, sweeping):
+        part.start()
+        stack.push_async_callback(part.close)
+
+
+def _destinations(settings: Settings) -> list[Destination]:
+    outward = Outward(unsafe_private=settings.unsafe_webhook_private_addresses)
+    if settings.unsafe_webhook_private_addresses:
+        logger.warning("unsafe_webhook_private_addresses: webhooks may lead into private networks, over open lines")
+    return [webhook_at(item.url, item.secret_file, frozenset(item.events), outward) for item in settings.webhooks]
 
 
 def _console(settings: Settings, voting: VotingDesk, stack: AsyncExitStack) -> App | None:

@@ -623,6 +623,10 @@ PROMISES = {
         "Text of a call is shown to people so that nothing in it hides, turns around or imitates unnoticed.",
         "issue 6, build 5",
     ),
+    "notify.signed": Promise(
+        "Who is to be told of an approval gets a thin message, signed, without the call's arguments.",
+        "issue 6, build 6",
+    ),
     "approvals.rules": Promise(
         "Who may vote, in how many stages and by how many, is what the policy says.",
         "issue 6, build 3",

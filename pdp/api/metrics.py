@@ -25,6 +25,12 @@ class Metrics:
         self._refused = Gauge(
             "pdp_policy_refused", "1 while what the policy files say was refused.", registry=self.registry
         )
+        self._told = Counter(
+            "pdp_approval_messages",
+            "Messages about approvals, by what became of them.",
+            ["became"],
+            registry=self.registry,
+        )
         self._identity = Gauge("pdp_identity_revision", "Identity revision in use.", registry=self.registry)
         self._registry = Gauge("pdp_registry_revision", "Registry revision in use.", registry=self.registry)
 
@@ -44,6 +50,10 @@ class Metrics:
         self._refused.set(1 if became == "rejected" else 0)
         if became != "unchanged":
             self._renewals.labels(became).inc()
+
+    def told(self, became: str, how_many: int) -> None:
+        """Count messages about approvals that were delivered, postponed, or given up as dead."""
+        self._told.labels(became).inc(how_many)
 
     def page(self, world: World) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

@@ -97,7 +97,13 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
 
 
 async def _ask(call: Row, planned: Plan, world: World) -> ApprovalTicket:
-    terms = requests.Terms(planned.decide_within_s, planned.execute_within_s, planned.uses)
+    terms = requests.Terms(
+        planned.decide_within_s,
+        planned.execute_within_s,
+        planned.uses,
+        planned.remind_after_s,
+        planned.escalate_after_s,
+    )
     request, _new = await requests.ask(_office(world), call, terms)
     identifier = request["id"]
     return ApprovalTicket(
