@@ -627,6 +627,22 @@ PROMISES = {
         "Who is to be told of an approval gets a thin message, signed, without the call's arguments.",
         "issue 6, build 6",
     ),
+    "notify.once_each": Promise(
+        "Each event reaches each receiver that wants it, again only with the same id, or is kept as dead and counted.",
+        "issue 6, build 6",
+    ),
+    "notify.with_the_step": Promise(
+        "A step and the news of it are written together: neither is there without the other.",
+        "issue 6, build 6",
+    ),
+    "notify.reminders": Promise(
+        "While nobody decides, people are reminded and others told, once each; time alone approves nothing.",
+        "issue 6, build 8",
+    ),
+    "notify.outside": Promise(
+        "Webhooks go over TLS to public addresses, to the very address that was checked, and follow no redirect.",
+        "issue 6, build 6",
+    ),
     "approvals.rules": Promise(
         "Who may vote, in how many stages and by how many, is what the policy says.",
         "issue 6, build 3",

@@ -46,6 +46,7 @@ class Outbox:
     console: str | None = None
     count: Count = lambda _became, _how_many: None
     toss: Callable[[], float] = dice.random
+    send_within_s: float = SEND_WITHIN_S
 
     async def address(self) -> None:
         """Make a message for each destination of every event that is due, and give up what is too old."""
@@ -70,10 +71,10 @@ class Outbox:
 
     async def _send(self, destination: Destination, row: Row) -> None:
         try:
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await destination.send(message_of(row, self.console), self.now(), SEND_WITHIN_S)
+            async with asyncio.timeout(self.send_within_s):
+                await destination.send(message_of(row, self.console), self.now(), self.send_within_s)
         except TimeoutError:
-            await self._failed(row, Undelivered(f"it did not answer within {SEND_WITHIN_S} s"))
+            await self._failed(row, Undelivered(f"it did not answer within {self.send_within_s} s"))
         except Fault as fault:
             await self._failed(row, fault)
         else:
