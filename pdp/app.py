@@ -110,7 +110,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
         _tell(settings, world, metrics, stack)
-        voting = VotingDesk(world, Bulletin())
+        voting = VotingDesk(world, Bulletin(), metrics.voted)
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(world, readiness, metrics)
         app = _application(desk, parts, console)

@@ -639,6 +639,14 @@ PROMISES = {
         "While nobody decides, people are reminded and others told, once each; time alone approves nothing.",
         "issue 6, build 8",
     ),
+    "notify.aside": Promise(
+        "Whoever is told, or cannot be, holds up neither a decision nor a vote.",
+        "issue 6, build 6",
+    ),
+    "approvals.habits": Promise(
+        "How often and how fast people agree is counted without their names, and reported with them to operators.",
+        "issue 6, build 8",
+    ),
     "notify.outside": Promise(
         "Webhooks go over TLS to public addresses, to the very address that was checked, and follow no redirect.",
         "issue 6, build 6",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from pdp.api.http import Receive, Scope, Send
 from pdp.dev.loopback import loopback_socket, served, url_of
 
 WAITED_S = 20.0  # for what should be here at once, on a busy machine
+NUDGED_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,15 @@ class Receiver:
         await send({"type": "http.response.start", "status": status, "headers": where})
         await send({"type": "http.response.body", "body": b""})
 
-    async def until(self, what: Callable[[list[Post]], bool]) -> list[Post]:
-        """Return what has come in once `what` is true of it; fails after a while."""
-        async with asyncio.timeout(WAITED_S), self.news:
-            await self.news.wait_for(lambda: what(self.posts))
-            return list(self.posts)
+    async def until(self, number: int, nudge: Callable[[], None] = lambda: None) -> list[Post]:
+        """Return what has come in once there are so many; calls `nudge` now and then, fails after a while."""
+        async with asyncio.timeout(WAITED_S):
+            while len(self.posts) < number:
+                nudge()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(NUDGED_S), self.news:
+                        await self.news.wait_for(lambda: len(self.posts) >= number)
+        return list(self.posts)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ The API and the console stand before the same desk, so that a page can do no mor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -18,6 +18,7 @@ from ..enrich import AgentFacts
 from ..errors import Fault, Refused, Rejected, Unrecorded
 from ..store import approvals as stored
 from ..store.sql import StoreUnavailable, reading
+from ..times import parse_rfc3339
 from ..vet import Tool
 from . import requests
 from .bulletin import Bulletin
@@ -60,12 +61,17 @@ class Outlook(NamedTuple):
     barred: Rejected | None
 
 
+Voted = Callable[[str, float], None]
+"""Told of each vote that was counted: what it was, and how many seconds after the request was opened."""
+
+
 @dataclass(frozen=True)
 class VotingDesk:
     """Answers and shows requests, under the policy in force; tells the bulletin what changed."""
 
     world: World
     bulletin: Bulletin
+    voted: Voted = lambda _vote, _after_s: None
 
     @property
     def office(self) -> Office:
@@ -152,6 +158,7 @@ class VotingDesk:
             raise Rejected(400, "approvals.reason", f"A reason has at most {MAX_REASON} characters.")
         ballot = Ballot(voter, answer.vote, answer.reason, answer.presented_digest)
         await self._done(requests.vote(self.office, identifier, ballot, self._rule))
+        self.voted(answer.vote, (self.world.now() - parse_rfc3339(request["opened_at"])).total_seconds())
         self.bulletin.tell()
 
     async def carried_out(self, work: Awaitable[Row], identifier: str) -> Found:

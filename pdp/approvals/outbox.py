@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import Fault
 from ..recurring import Recurring
 from ..store import outbox as store
-from ..store.sql import Store, transaction
+from ..store.sql import Store, reading, transaction
 from ..times import Clock
 from .messages import Destination, Undelivered, message_of
 
@@ -50,24 +50,30 @@ class Outbox:
 
     async def address(self) -> None:
         """Make a message for each destination of every event that is due, and give up what is too old."""
+        async with reading(self.store) as connection:
+            if not (await store.is_due(connection) or await store.is_old(connection, GIVE_UP_AFTER_S, FORGET_AFTER_S)):
+                return
         audience = {destination.name: destination.events for destination in self.destinations}
         async with transaction(self.store) as connection:
             await store.address_messages(connection, audience, AT_A_TIME)
             buried = await store.bury_old_messages(connection, GIVE_UP_AFTER_S)
-            await store.forget_dead_messages(connection, GIVE_UP_AFTER_S + FORGET_AFTER_S)
+            await store.forget_dead_messages(connection, FORGET_AFTER_S)
         self._buried(buried, f"not delivered within {GIVE_UP_AFTER_S} s")
 
     async def deliver(self, destination: Destination) -> None:
         """Send what is due at a destination, until nothing is."""
-        while True:
-            async with transaction(self.store) as connection:
-                claimed = await store.claim_messages(connection, destination.name, AT_ONCE, CLAIM_S)
+        while claimed := await self._claimed(destination):
             ended = await asyncio.gather(*(self._send(destination, row) for row in claimed), return_exceptions=True)
             for error in ended:
                 if error is not None:
                     raise error
-            if len(claimed) < AT_ONCE:
-                return
+
+    async def _claimed(self, destination: Destination) -> list[Row]:
+        async with reading(self.store) as connection:
+            if not await store.is_due(connection, destination.name):
+                return []
+        async with transaction(self.store) as connection:
+            return await store.claim_messages(connection, destination.name, AT_ONCE, CLAIM_S)
 
     async def _send(self, destination: Destination, row: Row) -> None:
         try:

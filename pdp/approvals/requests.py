@@ -144,6 +144,9 @@ async def revoke(office: Office, identifier: str, by: str, reason: str) -> Row:
 
 async def sweep(office: Office) -> None:
     """Mark and record what ran out. Lateness is harmless: every transition looks at the time itself."""
+    async with reading(office.store) as connection:
+        if not await store.has_run_out(connection):
+            return
     async with transaction(office.store) as connection:
         await _expire(office, connection)
 

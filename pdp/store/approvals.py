@@ -97,6 +97,14 @@ async def read_votes(connection: AsyncConnection, request: str) -> list[Row]:
     return [_plain(row) for row in rows.mappings()]
 
 
+async def read_dwell(connection: AsyncConnection, since: str) -> list[Row]:
+    """Return every vote cast since a time: person, vote, at, and when its request was opened; oldest first."""
+    cast = approval_votes.c.person, approval_votes.c.vote, approval_votes.c.at, approval_requests.c.opened_at
+    joined = approval_votes.join(approval_requests, approval_votes.c.request == approval_requests.c.id)
+    query = select(*cast).select_from(joined).where(approval_votes.c.at >= since).order_by(approval_votes.c.at)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
 async def add_vote(connection: AsyncConnection, row: Row) -> Row | None:
     """Add a vote (every column but `at`); None when this person has voted. Goes with a `move_request`."""
     now = await moment(connection)
@@ -114,6 +122,16 @@ async def move_request(
     values = {"state": state, "version": table.c.version + 1, "feedback": feedback}
     decided = {} if state == "open" else {"decided_at": now}
     return await _one(connection, update(table).where(*this).values(**values, **decided).returning(*table.c))
+
+
+async def has_run_out(connection: AsyncConnection) -> bool:
+    """Say whether a request or an approval has run out and is not marked so: a look that holds up no writer."""
+    now = rfc3339(await moment(connection))
+    late = select(approval_requests.c.id).where(
+        approval_requests.c.state == "open", approval_requests.c.expires_at <= now
+    )
+    void = select(approvals.c.id).where(approvals.c.state == "active", approvals.c.not_after <= now)
+    return (await connection.execute(late.union_all(void).limit(1))).first() is not None
 
 
 async def expire_requests(connection: AsyncConnection) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -48,6 +48,21 @@ async def address_messages(connection: AsyncConnection, audience: Mapping[str, C
         await connection.execute(delete(TABLE).where(TABLE.c.destination == UNADDRESSED, TABLE.c.id.in_(ids)))
     if copies:
         await connection.execute(insert(TABLE), copies)
+
+
+async def is_due(connection: AsyncConnection, destination: str = UNADDRESSED) -> bool:
+    """Say whether there is anything to send to a destination, or to address: a look that holds up no writer."""
+    now = rfc3339(await moment(connection))
+    due = select(TABLE.c.id).where(TABLE.c.destination == destination, WAITING, TABLE.c.due_at <= now)
+    return (await connection.execute(due.limit(1))).first() is not None
+
+
+async def is_old(connection: AsyncConnection, given_up_s: int, forgotten_s: int) -> bool:
+    """Say whether there are messages to give up, or dead ones to forget, after so many seconds."""
+    now = await moment(connection)
+    given_up, forgotten = (rfc3339(now - timedelta(seconds=seconds)) for seconds in (given_up_s, forgotten_s))
+    old = select(TABLE.c.id).where(or_(and_(WAITING, TABLE.c.at <= given_up), TABLE.c.at <= forgotten))
+    return (await connection.execute(old.limit(1))).first() is not None
 
 
 async def claim_messages(connection: AsyncConnection, destination: str, limit: int, for_s: int) -> list[Row]:

@@ -119,7 +119,7 @@ async def test_a_receiver_that_hangs_is_given_up_in_time_and_holds_up_no_other(
         await requests.ask(office, call(), TERMS)
         await both.address()
         waiting = asyncio.create_task(both.deliver(hung.webhook))
-        await silent.until(lambda posts: len(posts) == 1)
+        await silent.until(1)
         await both.deliver(well)
         assert (len(receiver.posts), waiting.done()) == (1, False)
         waiting.cancel()
@@ -137,7 +137,7 @@ async def test_who_dies_between_sending_and_noting_it_is_followed_by_one_who_sen
     receiver.silent = True
     await requests.ask(office, call(), TERMS)
     dying = asyncio.create_task(post.round())
-    await receiver.until(lambda posts: len(posts) == 1)
+    await receiver.until(1)
     dying.cancel()
     await asyncio.wait({dying})
     receiver.silent = False
