@@ -19,6 +19,7 @@ from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
 from .approvals import requests
 from .approvals.bulletin import Bulletin
+from .approvals.chat import chats_in
 from .approvals.desk import VotingDesk
 from .approvals.messages import Destination
 from .approvals.outbox import Outbox, Sending
@@ -185,7 +186,8 @@ def _destinations(settings: Settings) -> list[Destination]:
     outward = Outward(unsafe_private=settings.unsafe_webhook_private_addresses)
     if settings.unsafe_webhook_private_addresses:
         logger.warning("unsafe_webhook_private_addresses: webhooks may lead into private networks, over open lines")
-    return [webhook_at(item.url, item.secret_file, frozenset(item.events), outward) for item in settings.webhooks]
+    webhooks = [webhook_at(item.url, item.secret_file, frozenset(item.events), outward) for item in settings.webhooks]
+    return [*webhooks, *(chats_in(settings.notify_urls_file) if settings.notify_urls_file else [])]
 
 
 def _console(settings: Settings, voting: VotingDesk, stack: AsyncExitStack) -> App | None:

@@ -20,6 +20,17 @@ def kept_key(path: Path, name: str) -> bytes:
         raise Fault(f"The {name} {path} cannot be used: {error.strerror}. Check PDP_DATA_DIR.") from None
 
 
+def private_lines(path: Path, name: str) -> list[str]:
+    """Return the lines of a file of secrets that an operator wrote, without empty ones and comments. Raises `Fault`."""
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise Fault(f"Others may read the {name} {path}: run chmod 600 on it, and replace what is in it.")
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(f"The {name} {path} cannot be read ({type(error).__name__}): check the path.") from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def _read(path: Path, name: str) -> bytes:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Fault(f"Others may read the {name} {path}: run chmod 600 on it, and consider its values known.")

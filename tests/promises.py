@@ -647,6 +647,10 @@ PROMISES = {
         "How often and how fast people agree is counted without their names, and reported with them to operators.",
         "issue 6, build 8",
     ),
+    "notify.chat": Promise(
+        "Chats and mailboxes are told where Apprise is installed; without it the service says what to install.",
+        "issue 6, build 6",
+    ),
     "notify.outside": Promise(
         "Webhooks go over TLS to public addresses, to the very address that was checked, and follow no redirect.",
         "issue 6, build 6",

@@ -5,16 +5,15 @@ carries a signature with each. The file is read for each message: a rotation nee
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ..errors import Fault
+from ..keyfile import private_lines
 from ..outward import Outward
 from .messages import Message, Undelivered
 
@@ -65,12 +64,7 @@ def signed(identifier: str, now: datetime, body: bytes, secrets: Sequence[bytes]
 
 def secrets_in(path: Path) -> list[bytes]:
     """Return the one or two secrets in a file, one a line. Raises `Fault` when others may read them or none is good."""
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise Fault(f"Others may read the webhook secret {path}: run chmod 600 on it, and replace the secret.")
-        lines = path.read_text("ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"The webhook secret {path} cannot be read ({type(error).__name__}): check the path.") from None
+    lines = private_lines(path, "webhook secret")
     if not 1 <= len(lines) <= MOST_SECRETS:
         raise Fault(f"{path} holds {len(lines)} secrets: give one a line, two while you replace one by the other.")
     return [_secret(line, path) for line in lines]
@@ -79,7 +73,7 @@ def secrets_in(path: Path) -> list[bytes]:
 def _secret(line: str, path: Path) -> bytes:
     try:
         secret = base64.b64decode(line.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         secret = b""
     if not line.startswith(PREFIX) or len(secret) not in SECRET_BYTES:
         raise Fault(f"{path} holds no webhook secret: write {PREFIX} and 24 to 64 random bytes in Base64.")
