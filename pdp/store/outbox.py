@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, delete, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -103,12 +103,6 @@ async def forget_dead_messages(connection: AsyncConnection, after_s: int) -> Non
     """Remove dead messages of more than `after_s` seconds ago."""
     since = rfc3339(await moment(connection) - timedelta(seconds=after_s))
     await connection.execute(delete(TABLE).where(TABLE.c.state == "dead", TABLE.c.at <= since))
-
-
-async def count_messages(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many messages are in each state."""
-    rows = await connection.execute(select(TABLE.c.state, func.count()).group_by(TABLE.c.state))
-    return {"waiting": 0, "dead": 0, **{str(state): int(count) for state, count in rows}}
 
 
 async def read_messages(connection: AsyncConnection) -> list[Row]:

@@ -1,6 +1,7 @@
 """What is told of approvals, by a running service to a real receiver: signed, thin, and never in a decision's way."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from pdp.approvals.messages import message_of
+from pdp.approvals.notify import Told
+from pdp.approvals.states import EVENTS
 from pdp.errors import Fault
+from pdp.settings import load
 from pdp.times import system_clock
-from tests.conftest import FakeClock
+from tests.conftest import ROOT, FakeClock
 from tests.flow.test_approvals import APPROVERS, REFUND, asked, know, vote
 from tests.receiver import Receiver, receiving
 from tests.service import Bench, calm, running
@@ -149,3 +153,25 @@ def test_a_message_leads_to_the_page_of_the_request_where_there_is_a_console() -
     row = {"id": "msg_1", "event": "approval.opened", "at": "2026-01-05T10:00:00Z", "told": told}
     assert message_of(row, "https://pdp.example/console").told.url == "https://pdp.example/console/approvals/apr_1"
     assert message_of(row, None).told.url is None
+
+
+@pytest.mark.promise("house.docs")
+def test_the_settings_of_the_guide_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (ROOT / "docs" / "approvals.md").read_text()
+    file = tmp_path / "pdp.toml"
+    file.write_text(guide.split("```toml\n")[1].split("```")[0])
+    monkeypatch.setenv("PDP_CONFIG", str(file))
+    known = load()
+    assert [item.events for item in known.webhooks] == [EVENTS, ("approval.escalated",)]
+    assert known.notify_urls_file == Path("/etc/pdp/chats")
+
+
+@pytest.mark.promise("house.docs")
+async def test_the_message_of_the_guide_is_a_message(receiver: Receiver, tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "approvals.md").read_text()
+    shown = json.loads(guide.split("```json\n")[1].split("```")[0])
+    async with telling(tmp_path, receiver) as bench:
+        await asked(bench)
+        [post] = await receiver.until(1)
+    assert shown.keys() == post.said.keys()
+    assert shown["data"].keys() == set(Told.__struct_fields__)
