@@ -1,4 +1,4 @@
-"""A whole PDP with its console and the sample issuer, on real sockets: what a browser or an HTTP client walks through."""
+"""A whole PDP with its console and the sample issuer, on real sockets: what a browser walks through."""
 
 import html
 import re
@@ -33,6 +33,7 @@ class Stage:
     url: str
     service: Service
     issuer: DevIssuer
+    settings: Settings
     key: str
     clock: FakeClock
 
@@ -80,21 +81,21 @@ class Stage:
 
 
 @asynccontextmanager
-async def console_running(folder: Path) -> AsyncIterator[Stage]:
-    """Run all of it in `folder`."""
+async def console_running(folder: Path, **changes: Any) -> AsyncIterator[Stage]:
+    """Run all of it in `folder`, with settings changed as given."""
     clock = FakeClock(system_clock())
     async with AsyncExitStack() as stack:
         doors = [stack.enter_context(loopback_socket()) for _ in range(2)]
         there, here = map(url_of, doors)
         issuer = open_issuer(folder / "issuer", there)
         await stack.enter_async_context(served(issuer_app(issuer, signin_routes(issuer, clock)), doors[0]))
-        given: dict[str, Any] = {"org_dir": calm(folder / "org"), **PATIENT, **dev_console(there, here)}
+        given: dict[str, Any] = {"org_dir": calm(folder / "org"), **PATIENT, **dev_console(there, here), **changes}
         settings = Settings(data_dir=folder / "data", issuers=(dev_issuer(there),), **given)
         await seed(settings, issuer)
         service = await stack.enter_async_context(open_service(settings, clock))
         stack.callback(service.hush)
         await stack.enter_async_context(served(service.app, doors[1]))
-        yield Stage(here, service, issuer, (folder / "data" / "pep.key").read_text(), clock)
+        yield Stage(here, service, issuer, settings, (folder / "data" / "pep.key").read_text(), clock)
 
 
 def field(page: str, name: str) -> str:

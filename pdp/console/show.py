@@ -208,7 +208,7 @@ def _people(request: dict[str, Any], names: Names) -> list[tuple[str, str]]:
     found = [
         ("Person", _called(request["person"], names)),
         ("Agent", _called(request["agent"], names)),
-        ("Agent belongs to", ", ".join(owners)),
+        ("Agent belongs to", ", ".join(_called(owner, names) for owner in owners)),
         ("Through", " → ".join(request["chain"]) if len(request["chain"]) > 1 else ""),
         ("Roles", ", ".join(caller.get("person", {}).get("roles", []))),
         ("Client", caller.get("client", {}).get("id", "")),
