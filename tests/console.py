@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +81,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def console_running(folder: Path, **changes: Any) -> AsyncIterator[Stage]:
-    """Run all of it in `folder`, with settings changed as given."""
+async def console_running(
+    folder: Path, signs: Callable[[DevIssuer], DevIssuer] = lambda issuer: issuer, **changes: Any
+) -> AsyncIterator[Stage]:
+    """Run all of it in `folder`, with settings changed as given. `signs`: what the issuer is, if another."""
     clock = FakeClock(system_clock())
     async with AsyncExitStack() as stack:
         doors = [stack.enter_context(loopback_socket()) for _ in range(2)]
         there, here = map(url_of, doors)
-        issuer = open_issuer(folder / "issuer", there)
+        issuer = signs(open_issuer(folder / "issuer", there))
         await stack.enter_async_context(served(issuer_app(issuer, signin_routes(issuer, clock)), doors[0]))
         given: dict[str, Any] = {"org_dir": calm(folder / "org"), **PATIENT, **dev_console(there, here), **changes}
         settings = Settings(data_dir=folder / "data", issuers=(dev_issuer(there),), **given)

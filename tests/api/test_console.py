@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
+import msgspec
 import pytest
 import pytest_asyncio
 from starlette.requests import Request
@@ -18,6 +21,7 @@ from starlette.responses import Response
 
 from pdp.console.cookies import Cookie, Session, SignIn
 from pdp.console.events import MAX_STREAMS
+from pdp.dev.issuer import DevIssuer
 from pdp.dev.seed import AUDIENCE
 from tests.console import REFUND, Stage, console_running, field, sign_in
 
@@ -445,6 +449,55 @@ async def test_an_answer_that_belongs_to_another_sign_in_opens_nothing(stage: St
 
 
 @pytest.mark.promise("console.sign_in")
+async def test_an_answer_to_another_nonce_opens_nothing(stage: Stage) -> None:
+    async with visit(stage, None) as client:
+        there = (await client.get("/console/login/start")).headers["location"]
+        nonce = parse_qs(urlsplit(there).query)["nonce"][0]
+        answer = await client.post(there.replace(nonce, "another"), data={"subject": "u-carol"})
+        assert (await client.get(answer.headers["location"])).status_code == 400
+        assert "pdp-console" not in client.cookies
+
+
+class Forger(DevIssuer, frozen=True):
+    """An issuer whose ID tokens say what a test wants."""
+
+    changes: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def id_token(self, subject: str, client: str, nonce: str, now: datetime) -> str:
+        when = {"iat": int(now.timestamp()), "exp": int(now.timestamp()) + 60}
+        claims = {"iss": self.url, "sub": subject, "aud": client, "nonce": nonce, **when, **self.changes}
+        claims = {name: value for name, value in claims.items() if value is not None}
+        key = self.keys["ES256"] if "forged" in self.changes else self.keys["EdDSA"]
+        algorithm = "ES256" if "forged" in self.changes else "EdDSA"
+        return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": "dev-eddsa"})
+
+
+@pytest.mark.promise("console.sign_in")
+async def test_an_id_token_that_is_not_for_this_sign_in_opens_nothing(tmp_path: Path) -> None:
+    said: dict[str, Any] = {}
+    async with console_running(tmp_path, lambda issuer: Forger(issuer.url, issuer.keys, said)) as stage:
+        async with visit(stage):
+            pass  # unchanged, it opens
+        wrong: list[dict[str, Any]] = [
+            {"aud": "client-helpdesk"},
+            {"aud": ["client-desktop", "other"], "azp": "other"},
+            {"aud": None},
+            {"iss": "https://evil.example"},
+            {"nonce": None},
+            {"exp": 1},
+            {"exp": None},
+            {"exp": "never"},
+            {"forged": True},
+        ]
+        for changes in wrong:
+            said.clear()
+            said.update(changes)
+            async with visit(stage, None) as client:
+                assert (await sign_in(stage, client)).status_code in {400, 502}, changes
+                assert "pdp-console" not in client.cookies
+
+
+@pytest.mark.promise("console.sign_in")
 async def test_an_answer_counts_once(stage: Stage) -> None:
     async with visit(stage, None) as client:
         begun = await client.get("/console/login/start")
@@ -488,6 +541,13 @@ async def test_streams_are_bounded_and_end_when_the_service_stops(own: Stage) ->
         lines = [stream.aiter_lines() for stream in open_streams]
         assert {await asyncio.wait_for(anext(line), 10) for line in lines} == {"retry: 3000"}
         assert (await client.get(f"{own.url}/console/events")).status_code == 503
+        await open_streams.pop().aclose()
+        lines.pop()
+        async with asyncio.timeout(10):  # the place of one that went is free
+            while True:
+                async with client.stream("GET", f"{own.url}/console/events") as again:
+                    if again.status_code == 200:
+                        break
         own.service.hush()
         for line in lines:
             assert [said async for said in line if said] == []
