@@ -347,16 +347,17 @@ async def test_a_session_that_was_touched_is_none(stage: Stage) -> None:
 @pytest.mark.promise("console.session")
 async def test_a_session_holds_only_as_long_as_its_token_is_good_for_the_desk(stage: Stage) -> None:
     tokens = {
-        "another audience": stage.token(audience=AUDIENCE),
-        "an agent in between": stage.token(client="client-helpdesk", actor="client-helpdesk"),
-        "nobody known": stage.token("u-nobody"),
-        "not a token": "x.y.z",
-        "of another issuer": stage.token(extra={"iss": "https://evil.example"}),
+        "another audience": (stage.token(audience=AUDIENCE), 303),
+        "an agent in between": (stage.token("u-alice", client="client-helpdesk", actor="client-helpdesk"), 403),
+        "an agent by itself": (stage.token("client-nightly", client="client-nightly"), 403),
+        "nobody known": (stage.token("u-nobody"), 303),
+        "not a token": ("x.y.z", 303),
+        "of another issuer": (stage.token(extra={"iss": "https://evil.example"}), 303),
     }
-    for why, token in tokens.items():
+    for why, (token, status) in tokens.items():
         async with httpx.AsyncClient(base_url=stage.url, cookies=sealed(stage, token)) as client:
             refused = await client.get("/console")
-        assert refused.status_code in {303, 403}, why
+        assert refused.status_code == status, why
         assert "Waiting for an answer" not in refused.text, why
 
 
@@ -398,9 +399,16 @@ async def test_signing_out_ends_the_session_of_this_browser(stage: Stage) -> Non
 async def test_a_sign_in_leads_to_a_page_of_ours_and_nowhere_else(to: str, stage: Stage) -> None:
     async with visit(stage, None) as client:
         page = await client.get("/console/login", params={"to": to})
-        assert 'href="/console/login/start?to=%2Fconsole"' in page.text
+        assert f'href="{stage.url}/console/login/start?to=%2Fconsole"' in page.text
         arrived = await sign_in(stage, client, to=to)
     assert (arrived.status_code, str(arrived.url)) == (200, f"{stage.url}/console")
+
+
+@pytest.mark.promise("console.sign_in")
+async def test_who_came_by_another_name_of_the_host_signs_in_at_our_address(stage: Stage) -> None:
+    async with httpx.AsyncClient(base_url=stage.url.replace("127.0.0.1", "localhost")) as client:
+        page = await client.get("/console", follow_redirects=True)
+    assert f'href="{stage.url}/console/login/start' in page.text
 
 
 @pytest.mark.promise("console.sign_in")
