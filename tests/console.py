@@ -1,7 +1,5 @@
 """A whole PDP with its console and the sample issuer, on real sockets: what a browser walks through."""
 
-import html
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -98,13 +96,6 @@ async def console_running(
         stack.callback(service.hush)
         await stack.enter_async_context(served(service.app, doors[1]))
         yield Stage(here, service, issuer, settings, (folder / "data" / "pep.key").read_text(), clock)
-
-
-def field(page: str, name: str) -> str:
-    """Return the value of a hidden field of a page."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
-    assert found, f"the page has no field {name}"
-    return html.unescape(found[1])
 
 
 async def sign_in(

@@ -21,9 +21,10 @@ from starlette.responses import Response
 
 from pdp.console.cookies import Cookie, Session, SignIn
 from pdp.console.events import MAX_STREAMS
+from pdp.dev.browse import hidden_field
 from pdp.dev.issuer import DevIssuer
 from pdp.dev.seed import AUDIENCE
-from tests.console import REFUND, Stage, console_running, field, sign_in
+from tests.console import REFUND, Stage, console_running, sign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOSTILE = '<script src="//evil.example/x.js"></script><img src=x onerror=alert(1)> \u202eevil\u200b p\u0430ypal'
@@ -55,7 +56,7 @@ async def visit(stage: Stage, subject: str | None = "u-carol") -> AsyncIterator[
 
 async def form_of(client: httpx.AsyncClient, identifier: str) -> dict[str, str]:
     page = (await client.get(f"/console/approvals/{identifier}")).text
-    return {name: field(page, name) for name in ("form_secret", "presented_digest")}
+    return {name: hidden_field(page, name) for name in ("form_secret", "presented_digest")}
 
 
 async def send(
@@ -182,7 +183,7 @@ async def test_nobody_is_offered_to_approve_their_own_call_and_trying_fails(stag
             page = (await one.get(f"/console/approvals/{identifier}")).text
             assert 'form class="answer' not in page
             assert why in page
-            secret = field(page, "form_secret")
+            secret = hidden_field(page, "form_secret")
             path, headers = f"/console/approvals/{identifier}/votes", {"Origin": stage.url}
             form = {"form_secret": secret, "presented_digest": digest, "vote": "approve"}
             refused = await one.post(path, data=form, headers=headers)
@@ -374,7 +375,7 @@ async def test_a_session_ends_with_its_token_and_at_the_latest_after_twelve_hour
 @pytest.mark.promise("console.session")
 async def test_signing_out_ends_the_session_of_this_browser(stage: Stage) -> None:
     async with visit(stage) as client:
-        secret = field((await client.get("/console")).text, "form_secret")
+        secret = hidden_field((await client.get("/console")).text, "form_secret")
         refused = await client.post("/console/logout", data={"form_secret": "x"}, headers={"Origin": stage.url})
         assert refused.status_code == 403
         done = await client.post("/console/logout", data={"form_secret": secret}, headers={"Origin": stage.url})
