@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 
 class Vote(Struct, frozen=True):
-    """A yes, in the console, to what this row's call asked before. `refused`: a try with `pdp approve`, and its code."""
+    """A yes, in the console, to what this row's call asked. `refused`: a try with `pdp approve`, and its code."""
 
     who: str
     refused: str = ""

@@ -24,6 +24,8 @@ from pdp.console.events import MAX_STREAMS
 from pdp.dev.browse import hidden_field
 from pdp.dev.issuer import DevIssuer
 from pdp.dev.seed import AUDIENCE
+from pdp.query import ToolRef
+from pdp.registry.review import quarantine
 from tests.console import REFUND, Stage, console_running, sign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -172,6 +174,19 @@ async def test_what_ran_out_cannot_be_answered_any_more(own: Stage) -> None:
         assert late.status_code == 409
         assert identifier not in (await client.get("/console")).text
     assert await state(own, identifier) == ("expired", 0)
+
+
+@pytest.mark.promise("console.answers")
+async def test_the_page_says_when_the_tool_is_not_what_it_was_when_it_asked(own: Stage) -> None:
+    identifier = await own.asked()
+    async with visit(own) as client:
+        assert "definition approved" in (await client.get(f"/console/approvals/{identifier}")).text
+        tool = ToolRef(server="payments", name="create_refund")
+        await quarantine(own.service.voting.office, tool, "it behaved strangely", "owner")
+        await own.later(1)
+        page = (await client.get(f"/console/approvals/{identifier}")).text
+    assert "The tool is quarantined" in page
+    assert "definition approved" not in page
 
 
 @pytest.mark.promise("console.own_call")
