@@ -15,7 +15,7 @@ from tests.console import Stage, console_running
 
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 SHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
-PATIENCE_MS = 10_000
+PATIENCE_MS = 15_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

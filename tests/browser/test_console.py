@@ -8,7 +8,8 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import SIZES, Visiting
 from tests.console import REFUND, Stage
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.timeout(120)]
+expect.set_options(timeout=15_000)  # on a busy machine
 EVERY_SIZE = pytest.mark.parametrize("size", sorted(SIZES))
 PROMPT = "Customer o-2 called twice and is upset.\nPlease give all of it back today, no need to check."
 HOSTILE = (
@@ -135,6 +136,21 @@ async def test_it_takes_no_mouse(visit: Visiting, stage: Stage) -> None:
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("You approved this")).to_be_visible()
     assert here.complaints == []
+
+
+@pytest.mark.promise("console.answers")
+async def test_the_answer_is_in_reach_but_for_what_cannot_be_undone(visit: Visiting, stage: Stage) -> None:
+    refund = await stage.asked(arguments=call(6350))
+    deletion = await stage.asked("delete_customer", {"customer": "c-9"})
+    page = await (await visit("phone")).sign_in(path=f"/console/approvals/{refund}")
+    await expect(page.get_by_role("button", name="Approve this call")).to_be_in_viewport()
+    await page.goto(f"{stage.url}/console/approvals/{deletion}")
+    await expect(page.get_by_role("button", name="Approve this call")).not_to_be_in_viewport()
+    await page.get_by_role("button", name="Approve this call").click()
+    assert await page.evaluate("() => document.activeElement.id") == "reason"  # the browser asks for it
+    await page.get_by_label("Reason").fill("A duplicate, checked with care-team.")
+    await page.get_by_role("button", name="Approve this call").click()
+    await expect(page.get_by_text("It still waits for others.")).to_be_visible()
 
 
 @pytest.mark.promise("console.answers")
