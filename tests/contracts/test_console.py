@@ -1,5 +1,6 @@
 """Parts of the console by themselves: cookies, the site's settings, and a call in rows."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pdp.app import console_site
+from pdp.console import render
 from pdp.console.cookies import Cookie, Session
 from pdp.console.show import MOST_ROWS, Value, compared, left
 from pdp.errors import Fault, Rejected
@@ -109,6 +111,18 @@ def test_no_value_of_a_call_is_left_out() -> None:
     few = {row.name: row for row in compared({**many, "list": [7]}, None, {})}
     assert few.keys() == {"list/0", "empty", "none", "a~1b"}
     assert (few["a~1b"].kind, few["a~1b"].text) == ("masked", "456789abcdef")
+
+
+@pytest.mark.promise("console.plain")
+def test_no_template_can_write_text_as_markup() -> None:
+    templates = sorted((Path(render.__file__).parent / "templates").glob("*.html"))
+    assert len(templates) > 5
+    for template in templates:
+        text = template.read_text()
+        assert not re.search(r"\|\s*(safe|tojson|xmlattr|urlize)|autoescape|Markup|<style|style=|\son\w+=", text), (
+            template
+        )
+        assert not re.search(r"=\{\{", text), f"{template}: an attribute without quotes"
 
 
 JSON = st.recursive(
