@@ -116,6 +116,20 @@ async def test_an_answer_that_comes_too_late_is_told_kindly(size: str, visit: Vi
     await expect(page.locator(f'a[href$="{identifier}"]')).to_have_count(0)
 
 
+@pytest.mark.promise("console.live")
+async def test_a_page_that_is_open_when_the_time_runs_out_says_so(visit: Visiting, stage: Stage) -> None:
+    identifier = await stage.asked(arguments=call(6250))
+    here = await visit("phone")
+    await here.page.clock.install()
+    page = await here.sign_in(path=f"/console/approvals/{identifier}")
+    await page.get_by_label("Reason").fill("I am thinking")
+    await stage.later(901)
+    await page.clock.fast_forward(901_000)
+    await expect(page.get_by_text("Nobody decided in time")).to_be_visible()
+    await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    assert here.complaints == []
+
+
 @pytest.mark.promise("console.answers")
 async def test_it_takes_no_mouse(visit: Visiting, stage: Stage) -> None:
     identifier = await stage.asked(arguments=call(6300))
