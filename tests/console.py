@@ -1,8 +1,6 @@
-"""A whole PDP with its console and the sample issuer, on real sockets: what a browser or an HTTP client walks through."""
+"""A whole PDP with its console and the sample issuer, on real sockets: what a browser walks through."""
 
-import html
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ class Stage:
     url: str
     service: Service
     issuer: DevIssuer
+    settings: Settings
     key: str
     clock: FakeClock
 
@@ -80,28 +79,23 @@ class Stage:
 
 
 @asynccontextmanager
-async def console_running(folder: Path) -> AsyncIterator[Stage]:
-    """Run all of it in `folder`."""
+async def console_running(
+    folder: Path, signs: Callable[[DevIssuer], DevIssuer] = lambda issuer: issuer, **changes: Any
+) -> AsyncIterator[Stage]:
+    """Run all of it in `folder`, with settings changed as given. `signs`: what the issuer is, if another."""
     clock = FakeClock(system_clock())
     async with AsyncExitStack() as stack:
         doors = [stack.enter_context(loopback_socket()) for _ in range(2)]
         there, here = map(url_of, doors)
-        issuer = open_issuer(folder / "issuer", there)
+        issuer = signs(open_issuer(folder / "issuer", there))
         await stack.enter_async_context(served(issuer_app(issuer, signin_routes(issuer, clock)), doors[0]))
-        given: dict[str, Any] = {"org_dir": calm(folder / "org"), **PATIENT, **dev_console(there, here)}
+        given: dict[str, Any] = {"org_dir": calm(folder / "org"), **PATIENT, **dev_console(there, here), **changes}
         settings = Settings(data_dir=folder / "data", issuers=(dev_issuer(there),), **given)
         await seed(settings, issuer)
         service = await stack.enter_async_context(open_service(settings, clock))
         stack.callback(service.hush)
         await stack.enter_async_context(served(service.app, doors[1]))
-        yield Stage(here, service, issuer, (folder / "data" / "pep.key").read_text(), clock)
-
-
-def field(page: str, name: str) -> str:
-    """Return the value of a hidden field of a page."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
-    assert found, f"the page has no field {name}"
-    return html.unescape(found[1])
+        yield Stage(here, service, issuer, settings, (folder / "data" / "pep.key").read_text(), clock)
 
 
 async def sign_in(

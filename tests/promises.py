@@ -615,6 +615,38 @@ PROMISES = {
         "People sign in at their issuer, see what waits, and answer it in a browser, at phone and desktop width.",
         "issue 6, build 5",
     ),
+    "console.own_call": Promise(
+        "The console offers nobody to approve their own call, and counts no vote of theirs or of who is not eligible.",
+        "issue 6, build 3 and 5",
+    ),
+    "console.forms": Promise(
+        "Only a form of this very session, sent from one of our pages, changes anything; looking changes nothing.",
+        "issue 6, build 5; research approvals-audit-registry.md, section 1.5",
+    ),
+    "console.headers": Promise(
+        "Every page forbids inline scripts and styles, foreign content, frames and caches.",
+        "issue 6, build 5",
+    ),
+    "console.plain": Promise(
+        "Nothing from a call is rendered as markup; what hides, reorders or imitates is shown as what it is.",
+        "issue 6, build 5; research approvals-audit-registry.md, section 1.5",
+    ),
+    "console.session": Promise(
+        "A session is sealed in a cookie and holds while its token is good for the desk, which every page verifies.",
+        "issue 6, build 5; identity.md, section 1",
+    ),
+    "console.sign_in": Promise(
+        "A sign-in opens only the browser that began it, once, for a token the desk accepts, and leads to our pages.",
+        "issue 6, build 5; RFC 9700, section 2.1",
+    ),
+    "console.accessible": Promise(
+        "Every text of the console is readable in light and dark, every control named and large enough for a finger.",
+        "issue 6, build 5; WCAG 2.2, 1.4.3 and 2.5.8",
+    ),
+    "console.live": Promise(
+        "Open pages learn of a change within a second or two; streams are bounded and end when the service stops.",
+        "issue 6, build 5",
+    ),
     "approvals.not_worn_out": Promise(
         "Nobody is asked again about a call they refused a moment ago, and no caller floods those who answer.",
         "issue 6, build 8",

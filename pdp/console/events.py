@@ -15,7 +15,9 @@ from .visit import Console
 
 MAX_STREAMS = 64  # open pages one process keeps up to date; further ones are refreshed by hand
 BEAT_S = 15.0  # proxies commonly cut a line that is silent for 30 to 60 s
+SHARED_S = 0.5  # one look at the store serves every stream that wants one so soon after
 LIVES_S = 600.0  # then the browser asks anew, and the session is looked at again
+Pulse = tuple[int | str | None, ...] | None
 FULL = Rejected(503, "console.streams", "Too many pages are open: refresh this one by hand.")
 
 
@@ -25,6 +27,9 @@ class Streams:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._open = 0
+        self._looking = asyncio.Lock()
+        self._looked_at = -SHARED_S
+        self._seen: Pulse = None
 
     def route(self) -> Route:
         """Return the route that pages listen to."""
@@ -61,7 +66,13 @@ class Streams:
                 spoke = loop.time()
                 yield ": still here\n\n"
 
-    async def _pulse(self) -> tuple[int | str | None, ...] | None:
+    async def _pulse(self) -> Pulse:
+        async with self._looking:
+            if (now := asyncio.get_running_loop().time()) - self._looked_at >= SHARED_S:
+                self._seen, self._looked_at = await self._look(), now
+            return self._seen
+
+    async def _look(self) -> Pulse:
         try:
             async with reading(self._console.voting.world.store) as connection:
                 return await stored.read_pulse(connection)

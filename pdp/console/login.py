@@ -24,8 +24,8 @@ def login_routes(console: Console) -> list[Route]:
     now = console.voting.world.now
 
     async def login(request: Request) -> Response:
-        """Offer to sign in."""
-        start = f"{ROOT}/login/start?{urlencode({'to': back_to(request.query_params.get('to', ''))})}"
+        """Offer to sign in, at our own address: cookies set under another name of this host would not come back."""
+        start = f"{console.site.url}/login/start?{urlencode({'to': back_to(request.query_params.get('to', ''))})}"
         return console.pages.page("login.html", start=start, issuer=console.site.client.issuer.issuer)
 
     async def start(request: Request) -> Response:

@@ -92,6 +92,7 @@ class Provider:
             told = await self._fetcher.form(where, fields, MAX_ANSWER, ANSWERS_WITHIN_S, basic)
         except Unfetchable as error:
             logger.warning("the console's issuer did not give a token: %s", error)
+            self._metadata = None  # its address may have changed
             raise AWAY from None
         if not isinstance(told, dict):
             raise AWAY

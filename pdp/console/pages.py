@@ -104,7 +104,7 @@ class _Pages:
 
     async def _names(self, rows: list[dict[str, Any]]) -> dict[str, str]:
         ids = {row[kind] for row in rows for kind in ("person", "agent") if row[kind]}
-        ids |= {identifier for row in rows for identifier in (*row["chain"], *row["owners"])}
+        ids |= {owner for row in rows for owner in row["shown"]["caller"].get("agent", {}).get("owners", [])}
         return {identifier: await self._console.name(identifier) for identifier in ids}
 
     def _now(self) -> str:

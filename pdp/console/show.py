@@ -138,23 +138,23 @@ def _with_change(row: Value, old: dict[str, Any]) -> Value:
 
 
 def _leaves(arguments: dict[str, Any]) -> dict[str, Any]:
-    leaves = dict(_walk(arguments, ""))
+    """Return each value that holds no others, by its pointer (RFC 6901) without the first slash."""
+    leaves = {
+        pointer[1:]: value for name in arguments for pointer, value in _walk(arguments[name], f"/{_escape(name)}")
+    }
     return leaves if len(leaves) <= MOST_ROWS else {_escape(name): _Whole(value) for name, value in arguments.items()}
 
 
-def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield each value that holds no others, by its pointer (RFC 6901) without the first slash."""
-    if isinstance(value, dict) and value and value.keys() not in ({"$masked"}, {"$int"}):
+def _walk(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    parts: list[tuple[str, Any]] = []
+    if isinstance(value, dict) and value.keys() not in ({"$masked"}, {"$int"}):
         parts = [(_escape(key), item) for key, item in value.items()]
-    elif isinstance(value, list) and value:
+    elif isinstance(value, list):
         parts = [(str(index), item) for index, item in enumerate(value)]
-    elif name or not isinstance(value, dict):
-        yield name, value
-        return
-    else:
-        return
+    if not parts:
+        yield pointer, value
     for part, item in parts:
-        yield from _walk(item, f"{name}/{part}" if name else part)
+        yield from _walk(item, f"{pointer}/{part}")
 
 
 class _Whole(Struct, frozen=True):
@@ -208,7 +208,7 @@ def _people(request: dict[str, Any], names: Names) -> list[tuple[str, str]]:
     found = [
         ("Person", _called(request["person"], names)),
         ("Agent", _called(request["agent"], names)),
-        ("Agent belongs to", ", ".join(owners)),
+        ("Agent belongs to", ", ".join(_called(owner, names) for owner in owners)),
         ("Through", " → ".join(request["chain"]) if len(request["chain"]) > 1 else ""),
         ("Roles", ", ".join(caller.get("person", {}).get("roles", []))),
         ("Client", caller.get("client", {}).get("id", "")),

@@ -129,7 +129,8 @@ def _problem(asked: dict[str, str]) -> str:
     """Say what is wrong with what a client asks for; nothing when it is as it must be."""
     if asked.get("client_id") != DIRECT_CLIENT:
         return f"the client is {DIRECT_CLIENT}"
-    if not is_loopback(asked.get("redirect_uri", "")):
+    back = asked.get("redirect_uri", "")
+    if not (is_loopback(back) and back.startswith(("http://", "https://"))):
         return "redirect_uri leads away from this machine"
     if asked.get("response_type") != "code" or asked.get("code_challenge_method") != "S256":
         return "response_type is code, with code_challenge_method S256"

@@ -60,7 +60,8 @@ async def read_approved_before(connection: AsyncConnection, request: Row) -> Row
     table = approval_requests
     this = table.c.server == request["server"], table.c.tool == request["tool"], table.c.id != request["id"]
     approved = table.c.state == "approved", table.c.opened_at <= request["opened_at"]
-    return await _one(connection, select(table).where(*this, *approved).order_by(table.c.decided_at.desc()).limit(1))
+    newest = table.c.decided_at.desc(), table.c.id.desc()
+    return await _one(connection, select(table).where(*this, *approved).order_by(*newest).limit(1))
 
 
 async def read_pulse(connection: AsyncConnection) -> tuple[int | str | None, ...]:

@@ -22,6 +22,15 @@ def test_the_wheel_carries_every_rule_and_every_module(tmp_path: Path) -> None:
     shipped = {rule for rule in rules if not rule.endswith("_test.rego") and "/.regal/" not in rule}
     tables = {f"pdp/{path.relative_to(ROOT)}" for path in (ROOT / "rego" / "cases").glob("*.yaml")}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp").rglob("*.py")}
+    pages = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "pdp").rglob("*")
+        if path.suffix in {".html", ".css", ".js", ".svg"}
+    }
     assert tables
-    assert shipped | tables | modules | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"} <= names
+    assert pages
+    assert (
+        shipped | tables | modules | pages | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"}
+        <= names
+    )
     assert not any(name.endswith("_test.rego") for name in names)

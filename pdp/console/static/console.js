@@ -2,10 +2,13 @@
 "use strict";
 
 const SECOND = 1000;
+const OVER = "no time";
+// Ours is the clock that counts: the one of a phone may be minutes off.
+const AHEAD = Date.now() - Date.parse(document.body.dataset.now || new Date().toISOString());
 
 function words(until) {
-  const seconds = Math.floor((Date.parse(until) - Date.now()) / SECOND);
-  if (seconds <= 0) return "no time";
+  const seconds = Math.floor((Date.parse(until) - Date.now() + AHEAD) / SECOND);
+  if (seconds <= 0) return OVER;
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
@@ -15,6 +18,10 @@ function count() {
   for (const time of document.querySelectorAll("time[data-until]")) {
     const text = words(time.dataset.until);
     if (time.textContent !== text) time.textContent = text;
+    if (text === OVER && !time.dataset.asked) {
+      time.dataset.asked = "yes";
+      refresh().catch(() => {});
+    }
   }
 }
 
