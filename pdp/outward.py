@@ -47,6 +47,8 @@ class Outward:
         client = JsonClient(place, headers, MAX_REPLY, address=addresses[0], tls=tls)
         try:
             return await client.post(path, body, within_s)
+        except NoReply as away:
+            raise NoReply(str(away).replace(path, host), late=away.late) from None  # a path may be a secret
         finally:
             await client.close()
 

@@ -56,7 +56,8 @@ def _chat(apprise: Any, url: str, where: str) -> Chat:
     service = apprise.Apprise()
     if not service.add(url) or len(service) != 1:
         raise Fault(f"{where} is not one that Apprise knows: see its list of services.")
-    return Chat(f"chat:{hashlib.sha256(url.encode()).hexdigest()[:16]}", service)
+    kind, _, _ = url.partition(":")
+    return Chat(f"chat:{kind}:{hashlib.sha256(url.encode()).hexdigest()[:12]}", service)
 
 
 def title_of(message: Message) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..errors import Fault
 from ..keyfile import private_lines
@@ -36,7 +37,8 @@ class Webhook:
     @property
     def name(self) -> str:
         """Return what the outbox knows it by: the same on each replica and after a restart."""
-        return f"webhook:{hashlib.sha256(self.url.encode()).hexdigest()[:16]}"
+        host = urlsplit(self.url).hostname  # its path may be a secret
+        return f"webhook:{host}:{hashlib.sha256(self.url.encode()).hexdigest()[:12]}"
 
     async def send(self, message: Message, now: datetime, within_s: float) -> None:
         """Send a message. Raises `Fault` when it was not taken, `Undelivered` with `gone` when none ever will be."""

@@ -118,6 +118,14 @@ async def test_a_name_that_leads_nowhere_is_no_reply() -> None:
         await Outward().post("https://no-such-host.invalid/", {}, b"{}", WITHIN_S)
 
 
+async def test_what_went_wrong_is_said_without_the_path_which_may_be_a_secret() -> None:
+    async with door() as gone:
+        pass
+    with pytest.raises(NoReply, match="localhost") as told:
+        await Outward(unsafe_private=True).post(f"http://localhost:{gone.port}/T0K3N?a=hunter22", {}, b"{}", WITHIN_S)
+    assert not {word for word in ("T0K3N", "hunter22") if word in str(told.value)}
+
+
 async def test_the_system_looks_names_up() -> None:
     assert "127.0.0.1" in await look_up("localhost", 80)
 

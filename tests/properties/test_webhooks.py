@@ -12,8 +12,10 @@ from standardwebhooks import WebhookVerificationError
 
 from pdp.approvals.messages import Message
 from pdp.approvals.notify import Told
-from pdp.approvals.webhooks import secrets_in, signed
+from pdp.approvals.states import EVENTS
+from pdp.approvals.webhooks import secrets_in, signed, webhook_at
 from pdp.errors import Fault
+from pdp.outward import Outward
 from pdp.times import system_clock
 
 pytestmark = pytest.mark.promise("notify.signed")
@@ -74,6 +76,15 @@ def test_a_file_without_a_good_secret_is_a_fault_that_does_not_show_it(text: str
     with pytest.raises(Fault) as fault:
         secrets_in(kept(tmp_path / "s", text))
     assert not text or text not in str(fault.value)
+
+
+def test_a_receiver_is_known_by_its_host_and_never_by_what_else_is_in_its_url(tmp_path: Path) -> None:
+    url = "https://hooks.example/services/T0K3N?key=hunter22"
+    known = webhook_at(url, kept(tmp_path / "s", OLD), frozenset(EVENTS), Outward())
+    assert known.name.startswith("webhook:hooks.example:")
+    assert not {word for word in ("T0K3N", "hunter22") if word in known.name}
+    other = webhook_at(f"{url}2", tmp_path / "s", frozenset(EVENTS), Outward())
+    assert known.name != other.name
 
 
 def test_a_secret_that_others_may_read_is_a_fault(tmp_path: Path) -> None:
