@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -10,18 +10,30 @@ from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
+from .approvals import requests
 from .approvals.bulletin import Bulletin
+from .approvals.chat import chats_in
+from .approvals.desk import VotingDesk
+from .approvals.messages import Destination
+from .approvals.outbox import Outbox, Sending
+from .approvals.webhooks import webhook_at
 from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
 from .audit.projection import Projection
+from .console.application import console_app
+from .console.cookies import Cookie, Session, SignIn
+from .console.oidc import Provider
+from .console.render import Pages
+from .console.site import ROOT, Site, client_of, site_at
+from .console.visit import Console
 from .engine import Engine
 from .engine.binary import OPA, find, places
 from .engine.local import LocalOpa
@@ -29,10 +41,13 @@ from .engine.opa import OpaClient
 from .errors import Fault, Refused
 from .flow import World
 from .identity.habits import Habits
+from .identity.issuers import Issuer
 from .identity.people import People
 from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
+from .keyfile import kept_key
+from .outward import Outward
 from .policy.live import Policy, StartEngine
 from .policy.newest import admit
 from .policy.notice import Notices
@@ -41,6 +56,7 @@ from .policy.pack import Pack, probe
 from .policy.ready import ready_made
 from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
+from .recurring import Recurring
 from .registry.definitions import Registry
 from .settings import Settings
 from .store.moment import on_clock
@@ -53,6 +69,9 @@ NOT_READY_MADE = (
     "Only the default pack comes compiled, without rules of your own and unchanged; this one is checked and compiled "
     "here, by OPA."
 )
+SWEEP_EVERY_S = 5.0  # lateness is harmless: every transition looks at the time itself
+SESSION_S = 12 * 3600  # whoever signed in must do so again within 12 hours (NIST SP 800-63B, section 4.2.3)
+SIGN_IN_S = 600  # to find a password and a second factor
 WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
 
@@ -65,6 +84,12 @@ class Service:
     peps: Peps
     projection: Projection
     renewal: Renewal
+    voting: VotingDesk
+
+    def hush(self) -> None:
+        """End at once what is held until there is news: the service is about to stop."""
+        self.renewal.policy.hush()
+        self.voting.bulletin.hush()
 
     async def projected(self) -> None:
         """Return when every decision taken so far can be looked up."""
@@ -92,7 +117,12 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
-        yield Service(world, _application(desk, readiness, renewal, metrics), peps, projection, renewal)
+        _tell(settings, world, metrics, stack)
+        voting = VotingDesk(world, Bulletin(), metrics.voted)
+        console = _console(settings, voting, stack)
+        parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(world, readiness, metrics)
+        app = _application(desk, parts, console)
+        yield Service(world, app, peps, projection, renewal, voting)
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
@@ -108,8 +138,7 @@ async def _open_world(
     key = new_probe_key(settings.data_dir / "run")
     await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
-    issuers = [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
-    tokens = TokenVerifier([*issuers, key.issuer()], clock)
+    tokens, site = TokenVerifier([*_issuers(settings), key.issuer()], clock), console_site(settings)
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
@@ -126,8 +155,58 @@ async def _open_world(
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
         record_within=settings.record_within_s,
+        console=site.url if site else None,
     )
     return world, Readiness(world, key)
+
+
+def _issuers(settings: Settings) -> list[Issuer]:
+    return [issuer_as(**item.model_dump(exclude_none=True)) for item in settings.issuers]
+
+
+def console_site(settings: Settings) -> Site | None:
+    """Return where the console is; None when no issuer is set for it. Raises `Fault` saying what is missing."""
+    if settings.console_issuer is None:
+        return None
+    client = client_of(
+        _issuers(settings),
+        issuer=settings.console_issuer,
+        name=settings.console_client_id,
+        secret=settings.console_client_secret_file,
+        resource=settings.console_resource,
+        scope=settings.console_scope,
+    )
+    return site_at(settings.public_url, client)
+
+
+def _tell(settings: Settings, world: World, metrics: Metrics, stack: AsyncExitStack) -> None:
+    """Mark what ran out, and tell others of approvals, until the service closes."""
+    office = Office(world.store, world.log, world.now)
+    sending = Sending(Outbox(world.store, world.now, _destinations(settings), world.console, metrics.told))
+    sweeping = Recurring("marking requests that ran out", partial(requests.sweep, office), SWEEP_EVERY_S)
+    for part in (sending, sweeping):
+        part.start()
+        stack.push_async_callback(part.close)
+
+
+def _destinations(settings: Settings) -> list[Destination]:
+    outward = Outward(unsafe_private=settings.unsafe_webhook_private_addresses)
+    if settings.unsafe_webhook_private_addresses:
+        logger.warning("unsafe_webhook_private_addresses: webhooks may lead into private networks, over open lines")
+    webhooks = [webhook_at(item.url, item.secret_file, frozenset(item.events), outward) for item in settings.webhooks]
+    return [*webhooks, *(chats_in(settings.notify_urls_file) if settings.notify_urls_file else [])]
+
+
+def _console(settings: Settings, voting: VotingDesk, stack: AsyncExitStack) -> App | None:
+    site = console_site(settings)
+    if site is None:
+        return None
+    provider = Provider(site, voting.world.tokens, voting.world.now)
+    stack.push_async_callback(provider.close)
+    key = kept_key(settings.data_dir / "keys" / "console.key", "console key")
+    session = Cookie("pdp-console", Session, SESSION_S, key, secure=site.is_secure)
+    sign_in = Cookie("pdp-sign-in", SignIn, SIGN_IN_S, key, secure=site.is_secure)
+    return console_app(Console(site, voting, provider, session, sign_in, Pages()))
 
 
 def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
@@ -236,7 +315,7 @@ def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: M
     )
 
 
-def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, metrics: Metrics) -> App:
+def _application(desk: decisions.Desk, parts: Iterable[APIRouter], console: App | None) -> App:
     routes = FastAPI(
         title="mcp-pdp",
         summary="May identity X call tool Y with arguments Z?",
@@ -244,22 +323,21 @@ def _application(desk: decisions.Desk, readiness: Readiness, renewal: Renewal, m
         docs_url=None,
         redirect_slashes=False,
     )
-    routes.include_router(decisions.router(desk))
-    routes.include_router(audit.router(desk))
-    routes.include_router(approvals.router(desk, Bulletin()))
-    routes.include_router(identity.router(desk))
-    routes.include_router(signals.router(desk))
-    routes.include_router(policy.router(desk, renewal))
-    routes.include_router(health.router(desk.world, readiness, metrics))
+    common = decisions.router(desk), audit.router(desk), identity.router(desk), signals.router(desk)
+    for part in (*common, *parts):
+        routes.include_router(part)
     handle_problems(routes)
     kinds = [group.KINDS for group in (decisions, identity, approvals, signals, policy)]
     describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, desk.world.now)
+    pages = with_request_ids(console, desk.world.now) if console else rest
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        """Send decisions past the router, and everything else through it."""
+        """Send decisions past the router, pages to the console, and everything else through the router."""
         if scope["type"] == "http" and scope["path"] == "/v1/decisions" and scope["method"] == "POST":
             await decisions.decide_route(scope, receive, send, desk)
+        elif scope["type"] == "http" and (scope["path"] + "/").startswith(f"{ROOT}/"):
+            await pages(scope, receive, send)
         else:
             await rest(scope, receive, send)
 

@@ -43,7 +43,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The collaborators of the steps, opened and closed by `app.py`. Times are seconds."""
+    """The collaborators of the steps, opened and closed by `app.py`. Times are seconds.
+
+    `console` is where people find its pages, if there is one.
+    """
 
     now: Clock
     zone: ZoneInfo
@@ -57,6 +60,7 @@ class World:
     habits: Habits
     decide_within: float
     record_within: float
+    console: str | None = None
 
 
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from .approvals.states import EVENTS, Event
 from .errors import Fault
 from .identity.profiles import ProfileName
 
@@ -51,6 +52,18 @@ class IssuerSettings(BaseModel):
         default=False,
         description="Any client speaks as the person: an agent nobody registered has all their rights.",
     )
+
+
+class WebhookSettings(BaseModel):
+    """One receiver of signed messages about approvals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="Where messages are posted to: https, at a public address.")
+    secret_file: Path = Field(
+        description="What they are signed with: `whsec_...`, one a line, two while one replaces the other (0600)."
+    )
+    events: tuple[Event, ...] = Field(default=EVENTS, min_length=1, description="What it is told of.")
 
 
 class Settings(BaseSettings):
@@ -88,6 +101,24 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=256 * 1024, gt=0, description="Largest request body.")
     max_depth: int = Field(default=32, gt=0, le=128, description="Deepest JSON nesting.")
     rate_per_second: float = Field(default=2000, gt=0, description="Decisions a second one adapter key may ask for.")
+    console_issuer: str | None = Field(
+        default=None, description="The issuer people sign in at for `/console`; there is no console without it."
+    )
+    console_client_id: str | None = Field(default=None, description="The console's OAuth client there.")
+    console_client_secret_file: Path | None = Field(
+        default=None, description="Its secret (0600), unless it is a public client."
+    )
+    console_resource: str | None = Field(
+        default=None, description="The resource (RFC 8707) its tokens are for: an audience of `pdp.approvals`."
+    )
+    console_scope: str = Field(default="openid", description="The scopes it asks for; `openid` is one of them.")
+    webhooks: tuple[WebhookSettings, ...] = Field(default=(), description="Who is told of approvals (JSON).")
+    unsafe_webhook_private_addresses: bool = Field(
+        default=False, description="Webhooks may lead into private networks, and over open lines."
+    )
+    notify_urls_file: Path | None = Field(
+        default=None, description="Apprise URLs (0600), one a line: chats and mailboxes that are told of approvals."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Of the service's own log."
     )

@@ -715,6 +715,42 @@ PROMISES = {
         "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
         "contracts, section 1",
     ),
+    "console.answers": Promise(
+        "People sign in at their issuer, see what waits, and answer it in a browser, at phone and desktop width.",
+        "issue 6, build 5",
+    ),
+    "console.own_call": Promise(
+        "The console offers nobody to approve their own call, and counts no vote of theirs or of who is not eligible.",
+        "issue 6, build 3 and 5",
+    ),
+    "console.forms": Promise(
+        "Only a form of this very session, sent from one of our pages, changes anything; looking changes nothing.",
+        "issue 6, build 5; research approvals-audit-registry.md, section 1.5",
+    ),
+    "console.headers": Promise(
+        "Every page forbids inline scripts and styles, foreign content, frames and caches.",
+        "issue 6, build 5",
+    ),
+    "console.plain": Promise(
+        "Nothing from a call is rendered as markup; what hides, reorders or imitates is shown as what it is.",
+        "issue 6, build 5; research approvals-audit-registry.md, section 1.5",
+    ),
+    "console.session": Promise(
+        "A session is sealed in a cookie and holds while its token is good for the desk, which every page verifies.",
+        "issue 6, build 5; identity.md, section 1",
+    ),
+    "console.sign_in": Promise(
+        "A sign-in opens only the browser that began it, once, for a token the desk accepts, and leads to our pages.",
+        "issue 6, build 5; RFC 9700, section 2.1",
+    ),
+    "console.accessible": Promise(
+        "Every text of the console is readable in light and dark, every control named and large enough for a finger.",
+        "issue 6, build 5; WCAG 2.2, 1.4.3 and 2.5.8",
+    ),
+    "console.live": Promise(
+        "Open pages learn of a change within a second or two; streams are bounded and end when the service stops.",
+        "issue 6, build 5",
+    ),
     "approvals.not_worn_out": Promise(
         "Nobody is asked again about a call they refused a moment ago, and no caller floods those who answer.",
         "issue 6, build 8",
@@ -722,6 +758,38 @@ PROMISES = {
     "approvals.plain": Promise(
         "Text of a call is shown to people so that nothing in it hides, turns around or imitates unnoticed.",
         "issue 6, build 5",
+    ),
+    "notify.signed": Promise(
+        "Who is to be told of an approval gets a thin message, signed, without the call's arguments.",
+        "issue 6, build 6",
+    ),
+    "notify.once_each": Promise(
+        "Each event reaches each receiver that wants it, again only with the same id, or is kept as dead and counted.",
+        "issue 6, build 6",
+    ),
+    "notify.with_the_step": Promise(
+        "A step and the news of it are written together: neither is there without the other.",
+        "issue 6, build 6",
+    ),
+    "notify.reminders": Promise(
+        "While nobody decides, people are reminded and others told, once each; time alone approves nothing.",
+        "issue 6, build 8",
+    ),
+    "notify.aside": Promise(
+        "Whoever is told, or cannot be, holds up neither a decision nor a vote.",
+        "issue 6, build 6",
+    ),
+    "approvals.habits": Promise(
+        "How often and how fast people agree is counted without their names, and reported with them to operators.",
+        "issue 6, build 8",
+    ),
+    "notify.chat": Promise(
+        "Chats and mailboxes are told where Apprise is installed; without it the service says what to install.",
+        "issue 6, build 6",
+    ),
+    "notify.outside": Promise(
+        "Webhooks go over TLS to public addresses, to the very address that was checked, and follow no redirect.",
+        "issue 6, build 6",
     ),
     "approvals.rules": Promise(
         "Who may vote, in how many stages and by how many, is what the policy says.",

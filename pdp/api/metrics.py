@@ -6,6 +6,7 @@ from ..answer import Answer
 from ..flow import World
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)  # a decision's deadlines add up to 0.5 s
+DWELL = (2, 5, 10, 30, 60, 120, 300, 900, 3600, 86400)  # a call is not read in two seconds; a request lasts minutes
 
 
 class Metrics:
@@ -28,6 +29,19 @@ class Metrics:
         self._offered = Gauge(
             "pdp_policy_offered", "1 while a sidecar has yet to take up its policy.", registry=self.registry
         )
+        self._votes = Histogram(
+            "pdp_approval_vote_seconds",
+            "Time from the opening of a request to a vote, by vote: many within seconds are not read.",
+            ["vote"],
+            buckets=DWELL,
+            registry=self.registry,
+        )
+        self._told = Counter(
+            "pdp_approval_messages",
+            "Messages about approvals, by what became of them.",
+            ["became"],
+            registry=self.registry,
+        )
         self._identity = Gauge("pdp_identity_revision", "Identity revision in use.", registry=self.registry)
         self._registry = Gauge("pdp_registry_revision", "Registry revision in use.", registry=self.registry)
 
@@ -47,6 +61,14 @@ class Metrics:
         self._refused.set(1 if became == "rejected" else 0)
         if became != "unchanged":
             self._renewals.labels(became).inc()
+
+    def voted(self, vote: str, after_s: float) -> None:
+        """Count a vote, approve or deny, given so many seconds after the request was opened."""
+        self._votes.labels(vote).observe(max(after_s, 0.0))
+
+    def told(self, became: str, how_many: int) -> None:
+        """Count messages about approvals that were delivered, postponed, or given up as dead."""
+        self._told.labels(became).inc(how_many)
 
     def page(self, world: World) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

@@ -10,6 +10,12 @@ class Bulletin:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self.hushed = False  # once True, nobody is to be kept waiting any more
+
+    def hush(self) -> None:
+        """Let nobody wait any more: the service is about to stop."""
+        self.hushed = True
+        self.tell()
 
     def tell(self) -> None:
         """Wake everybody who waits."""

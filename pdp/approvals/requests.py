@@ -1,7 +1,8 @@
 """Requests and approvals on their way: asked, voted on, used, taken back. Each transition is recorded as it is made.
 
-The record is written inside the transaction of its transition: what cannot be recorded does not happen. What policy has
-to say about a vote is asked for outside, on a version of the request; when that version has moved on, it is asked anew.
+The record is written inside the transaction of its transition: what cannot be recorded does not happen. What others are
+told of it (`notify.py`) goes into the outbox there too. What policy has to say about a vote is asked for outside, on a
+version of the request; when that version has moved on, it is asked anew.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from ..ids import new_id
 from ..store import approvals as store
 from ..store.sql import StoreConnection, reading, transaction
 from .floor import Asked, Voter, check_voter
+from .notify import announce, foresee
 from .states import RECORDED_AS, RequestStep, request_after
 
 Row = dict[str, Any]
@@ -30,11 +32,16 @@ class Denied(PdpError):
 
 
 class Terms(NamedTuple):
-    """What policy planned: seconds to decide, then seconds to execute, and how many times."""
+    """What policy planned: seconds to decide, then seconds to execute, and how many times.
+
+    Seconds until those who are asked are reminded, and until others are told; 0 is never.
+    """
 
     decide_within_s: int
     execute_within_s: int
     uses: int
+    remind_after_s: int = 0
+    escalate_after_s: int = 0
 
 
 class Ballot(NamedTuple):
@@ -69,12 +76,13 @@ async def ask(office: Office, call: Row, terms: Terms) -> tuple[Row, bool]:
         identifier = new_id("apr", office.now())
         opened = await store.open_request(connection, {"id": identifier, "feedback": "", **call}, terms.decide_within_s)
         if opened is not None:
-            await _record(office, "open", opened, gates=call["gates"], decision=call["decision"])
+            await _record(office, connection, "open", opened, gates=call["gates"], decision=call["decision"])
+            await foresee(office, connection, opened, remind=terms.remind_after_s, escalate=terms.escalate_after_s)
             return opened, True
         found = await store.read_open_request(connection, call["action_digest"])
         if found is None:
             raise Fault("A request was open and was not found: the store is not one this release wrote.")
-        await _record(office, "attach", found, decision=call["decision"])
+        await _record(office, connection, "attach", found, decision=call["decision"])
         return found, False
 
 
@@ -119,7 +127,8 @@ async def use(office: Office, identifier: str, action_digest: str, decision: str
         used = await store.use_approval(connection, identifier, action_digest)
         if used is None:
             raise Rejected(409, "approvals.spent", "There is no such approval for this call, or no longer.")
-        await _record(office, "spend" if used["state"] == "spent" else "use", used, decision=decision)
+        step = "spend" if used["state"] == "spent" else "use"
+        await _record(office, connection, step, used, decision=decision)
         return used
 
 
@@ -129,12 +138,15 @@ async def revoke(office: Office, identifier: str, by: str, reason: str) -> Row:
         revoked = await store.revoke_approval(connection, identifier)
         if revoked is None:
             raise Rejected(409, "approvals.spent", "This approval is not active: it was used, ran out or was revoked.")
-        await _record(office, "revoke", revoked, by=by, reason=reason)
+        await _record(office, connection, "revoke", revoked, by=by, reason=reason)
         return revoked
 
 
 async def sweep(office: Office) -> None:
     """Mark and record what ran out. Lateness is harmless: every transition looks at the time itself."""
+    async with reading(office.store) as connection:
+        if not await store.has_run_out(connection):
+            return
     async with transaction(office.store) as connection:
         await _expire(office, connection)
 
@@ -170,9 +182,9 @@ async def _count(office: Office, request: Row, ballot: Ballot, ruling: Ruling) -
             raise Fault("A vote stood in the store at a version that did not count it.")
         if ruling.step == "approve":
             await _grant(office, connection, moved)
-        await _record(office, "vote", moved, **cast, **rest)
+        await _record(office, connection, "vote", moved, **cast, **rest)
         if ruling.step != "vote":
-            await _record(office, ruling.step, moved, by=ballot.voter.id)
+            await _record(office, connection, ruling.step, moved, by=ballot.voter.id)
         return moved
 
 
@@ -180,7 +192,7 @@ async def _grant(office: Office, connection: StoreConnection, request: Row) -> N
     """Make the approval; one that was given for the same action before, and is not enough any more, gives way to it."""
     plan = request["plan"]
     for replaced in await store.revoke_approvals_of(connection, request["action_digest"]):
-        await _record(office, "revoke", replaced, reason=f"replaced by {request['id']}")
+        await _record(office, connection, "revoke", replaced, reason=f"replaced by {request['id']}")
     if await store.grant(connection, request, plan["uses"], plan["execute_within_s"]) is None:
         raise Fault("An approval stands in the store that was just revoked.")
 
@@ -193,19 +205,20 @@ async def _close(office: Office, identifier: str, step: RequestStep, **words: st
             state = request_after(request["state"], step)
             moved = await store.move_request(connection, identifier, request["version"], state)
             if moved is not None:
-                await _record(office, step, moved, **words)
+                await _record(office, connection, step, moved, **words)
                 return moved
     raise Rejected(409, "approvals.busy", "Others are voting on this request: look at it again.")
 
 
 async def _expire(office: Office, connection: StoreConnection) -> None:
     for request in await store.expire_requests(connection):
-        await _record(office, "expire", request)
+        await _record(office, connection, "expire", request)
     for approval in await store.expire_approvals(connection):
-        await _record(office, "lapse", approval)
+        await _record(office, connection, "lapse", approval)
 
 
-async def _record(office: Office, step: Any, row: Row, **more: Any) -> None:
+async def _record(office: Office, connection: StoreConnection, step: Any, row: Row, **more: Any) -> None:
     body = {"id": row["id"], "action_digest": row["action_digest"], "state": row["state"]}
     uses = {"uses_left": row["uses_left"]} if "uses_left" in row else {"version": row["version"]}
     await office.put_on_record(RECORDED_AS[step], {**body, **uses, **more})
+    await announce(office, connection, step, row)

@@ -18,6 +18,7 @@ from ..vet import Tool
 PLAN, ELIGIBLE, QUORUM = "approvals/plan", "approvals/eligible", "approvals/quorum"
 
 Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[int, Meta(ge=0)]
 R = TypeVar("R", "Plan", "Franchise", "Standing")
 
 
@@ -33,11 +34,16 @@ class Stage(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is asked about a call, in how many seconds they decide and it is then made, and how often it may be."""
+    """Who is asked about a call, in how many seconds they decide and it is then made, and how often it may be.
+
+    After how many seconds they are reminded, and others told that nobody decided; 0 is never.
+    """
 
     stages: Annotated[list[Stage], Meta(min_length=1)]
     decide_within_s: Count
     execute_within_s: Count
+    remind_after_s: Seconds
+    escalate_after_s: Seconds
     uses: Count
     justification: bool
     revision: str

@@ -97,11 +97,21 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
 
 
 async def _ask(call: Row, planned: Plan, world: World) -> ApprovalTicket:
-    terms = requests.Terms(planned.decide_within_s, planned.execute_within_s, planned.uses)
+    terms = requests.Terms(
+        planned.decide_within_s,
+        planned.execute_within_s,
+        planned.uses,
+        planned.remind_after_s,
+        planned.escalate_after_s,
+    )
     request, _new = await requests.ask(_office(world), call, terms)
     identifier = request["id"]
     return ApprovalTicket(
-        id=identifier, status="open", expires_at=request["expires_at"], poll=f"/v1/approvals/{identifier}"
+        id=identifier,
+        status="open",
+        expires_at=request["expires_at"],
+        poll=f"/v1/approvals/{identifier}",
+        url=f"{world.console}/approvals/{identifier}" if world.console else None,
     )
 
 

@@ -5,7 +5,7 @@ a while, a number of times. They are two things, because "somebody said yes" is 
 approvals, section 1.2). The states without a way out are final: a late no revokes the approval.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import Fault
 
@@ -43,6 +43,19 @@ RECORDED_AS: dict[RequestStep | ApprovalStep | Literal["open", "attach", "lapse"
     "spend": "approval.spent",
     "lapse": "approval.lapsed",  # an approval that nobody used in time
     "revoke": "approval.revoked",
+}
+
+Event = Literal["approval.opened", "approval.reminder", "approval.escalated", "approval.decided"]
+EVENTS: tuple[Event, ...] = get_args(Event)
+FORESEEN: tuple[Event, ...] = ("approval.reminder", "approval.escalated")  # said in time unless it is decided first
+
+TOLD_AS: dict[str, Event] = {  # what others hear of (`notify.py`), and as what
+    "open": "approval.opened",
+    "approve": "approval.decided",
+    "deny": "approval.decided",
+    "expire": "approval.decided",
+    "cancel": "approval.decided",
+    "supersede": "approval.decided",
 }
 
 

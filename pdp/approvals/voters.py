@@ -35,4 +35,12 @@ async def voter_of(authorization: str | None, world: World) -> Voter:
     return Voter(caller.person, "person", caller.agent)
 
 
+async def person_of(authorization: str | None, world: World) -> Voter:
+    """Return the same for those who may look at requests: an agent is turned away. Raises `Rejected` 401, 403, 503."""
+    voter = await voter_of(authorization, world)
+    if voter.kind != "person" or voter.through is not None:
+        raise Rejected(403, "approvals.not_a_person", "Only a person looks at requests, with their own sign-in.")
+    return voter
+
+
 CHALLENGE = {"WWW-Authenticate": "Bearer"}

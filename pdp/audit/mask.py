@@ -6,21 +6,17 @@ labels of the approved definition say. A call whose tool is not in good standing
 
 import hashlib
 import hmac
-import os
-import secrets
-import stat
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
 
-from ..errors import Fault
+from ..keyfile import kept_key
 from ..query import canonical
 
 SENSITIVE = frozenset({"secret", "personal", "payment"})
 TAG = b"mcp-pdp/mask/v1\0"
-KEY_BYTES = 32
 MIN_COPY = 4  # shorter values are everywhere: searching for "1" would mask the whole record
 MAX_SEARCHED = 64  # more masked values than this are not searched for one by one: then everything is masked
 MAX_COPIED = 8  # nor are the copies of more than this cut out one by one: a hostile call could make that slow
@@ -50,7 +46,7 @@ class Masker:
 
     def __init__(self, key_file: Path, prompt: Prompt = "full") -> None:
         """Read the key, making it (0600) the first time. Raises `Fault`."""
-        self._key = _key(key_file)
+        self._key = kept_key(key_file, "mask key")
         self._prompt = prompt
 
     def commit(self, value: Any) -> dict[str, str]:
@@ -172,39 +168,6 @@ def without(value: Any, secret: str) -> Any:
     if isinstance(value, list):
         return [without(item, secret) for item in value]
     return value.replace(secret, CUT) if isinstance(value, str) else value
-
-
-def _key(path: Path) -> bytes:
-    try:
-        if not path.exists():
-            _make_key(path)
-        return _read_key(path)
-    except OSError as error:
-        raise Fault(f"The mask key {path} cannot be used: {error.strerror}. Check PDP_DATA_DIR.") from None
-
-
-def _read_key(path: Path) -> bytes:
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise Fault(f"Others may read the mask key {path}: run chmod 600 on it, and consider its values known.")
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise Fault(f"The mask key {path} is not {KEY_BYTES} bytes: restore it, or move it aside to get a new one.")
-    return key
-
-
-def _make_key(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"mask.key.{secrets.token_hex(8)}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, secrets.token_bytes(KEY_BYTES))
-        os.fsync(fd)
-        path.hardlink_to(draft)  # whole or not at all, and the first of several workers wins
-    except FileExistsError:
-        pass
-    finally:
-        os.close(fd)
-        draft.unlink()
 
 
 def _sensitive(spoken: Spoken, labels: dict[str, list[str]] | None) -> list[str]:

@@ -3,16 +3,22 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from ..approvals.plain import imitations, plain
+from ..approvals.report import Habits, habits_of
 from ..errors import Fault
 from ..net import JsonClient, NoReply
 from ..settings import load
+from ..store.approvals import read_dwell
+from ..store.sql import open_store, reading
+from ..times import rfc3339, system_clock
 
 ANSWERS_WITHIN_S = 10.0
 WAIT_S = 25  # of one look at a request that is watched; the PDP answers at once when it is decided
@@ -74,6 +80,23 @@ def watch(request: str, url: str | None, token_file: Path, as_json: bool) -> Non
     click.echo(json.dumps(told) if as_json else _state(told))
 
 
+@approvals.command()
+@click.option("--days", default=90, show_default=True, type=click.IntRange(1, 3650), help="How far to look back.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def report(days: int, as_json: bool) -> None:
+    """Say of each person who votes how often they agree and how long they take: who no longer reads, agrees at once."""
+    found = asyncio.run(_habits(days))
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    lines = [
+        f"{plain(one.person)}  {one.votes} votes  {one.approve_rate:.0%} approved  "
+        f"median {one.median_dwell_s:.0f} s  fastest {one.fastest_dwell_s:.0f} s"
+        for one in found
+    ]
+    click.echo("\n".join(lines or [f"Nobody voted in the last {days} days."]))
+
+
 @click.command()
 @click.argument("request")
 @click.option("--reason", default="", help="Why; some requests demand it.")
@@ -117,6 +140,16 @@ def lines_of(told: dict[str, Any]) -> list[str]:
         *(f"stage      {stage['id']}: {stage['quorum']}" for stage in told["stages"]),
         *(f"vote       {plain(cast['person'])} {cast['vote']} {plain(cast['reason'])}" for cast in told["votes"]),
     ]
+
+
+async def _habits(days: int) -> list[Habits]:
+    store = await open_store(load().store_url)
+    try:
+        async with reading(store) as connection:
+            since = rfc3339(system_clock() - timedelta(days=days))
+            return habits_of(await read_dwell(connection, since))
+    finally:
+        await store.dispose()
 
 
 def _vote(request: str, vote: str, reason: str, *, yes: bool, url: str | None, token_file: Path, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def serve(host: str | None, port: int | None, dev: bool) -> None:
 async def serve_until_stopped(settings: Settings, announce: Announce) -> None:
     """Open the service, listen, call `announce` with its URL, and serve until SIGINT or SIGTERM."""
     async with open_service(settings) as service:
-        server = server_for(service.app, settings.host, settings.port, GRACE_S, service.renewal.policy.hush)
+        server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush)
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
             await asyncio.sleep(0.01)

@@ -25,11 +25,15 @@ from rich.table import Table
 from ..adapters.replies import DECISION, DID_NOT_RUN
 from ..audit.entry import Entry, digest_of, read_entry
 from ..errors import Fault
+from ..times import system_clock
+from .browse import approve_in_console
 from .issuer import issuer_app, open_issuer, write_private
 from .loopback import loopback_socket, served, url_of
 from .processes import command, started, together
 from .rows import ROWS, Row, Vote
-from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, people_of, tokens
+from .run import dev_console
+from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, VOTERS, people_of, tokens
+from .signin import signin_routes
 from .visit import visiting
 
 KEY = "pep.key"
@@ -99,15 +103,23 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         bound = stack.enter_context(loopback_socket())
         issuer = open_issuer(folder / "issuer", url_of(bound))
-        await stack.enter_async_context(served(issuer_app(issuer), bound))
+        await stack.enter_async_context(served(issuer_app(issuer, signin_routes(issuer, system_clock)), bound))
         issuers = json.dumps([{"issuer": issuer.url, "direct_clients": [DIRECT_CLIENT]}])
-        settings = {"PDP_DATA_DIR": str(folder / "pdp"), "PDP_ISSUERS": issuers}
+        settings = {"PDP_DATA_DIR": str(folder / "pdp"), "PDP_ISSUERS": issuers, **_console(issuer.url)}
         await _prepare(settings, folder, issuer.url)
-        pdp = await stack.enter_async_context(started(settings, "pdp", "serve", "--port", "0", says="pdp serves on "))
+        pdp = await stack.enter_async_context(started(settings, "pdp", "serve", says="pdp serves on "))
         options = ["--pdp", pdp.said, "--key-file", str(folder / KEY), "--issuer", issuer.url]
         options += ["--journal", str(folder / "journal"), "--drift-file", str(folder / "drift")]
         mcp = await stack.enter_async_context(started(settings, "pdp.dev.server", *options, says="payments serves on "))
         yield Stage(mcp.said, pdp.said, tokens(issuer, datetime.now(UTC)), settings, folder)
+
+
+def _console(issuer: str) -> dict[str, str]:
+    """Return settings of a console on a port that is free now: its address has to be known before it listens."""
+    with loopback_socket() as bound:
+        url = url_of(bound)
+    named = {f"PDP_{name.upper()}": str(value) for name, value in dev_console(issuer, url).items()}
+    return {**named, "PDP_PORT": url.rpartition(":")[2]}
 
 
 async def _prepare(settings: dict[str, str], folder: Path, issuer: str) -> None:
@@ -123,15 +135,15 @@ async def _prepare(settings: dict[str, str], folder: Path, issuer: str) -> None:
 
 
 async def _vote(vote: Vote, row: Row, stage: Stage) -> None:
-    """Vote with the command people use, and a token of theirs. Raises `Fault` when it ends otherwise than it should."""
+    """Approve in the console; who is to be refused tries with the command. Raises `Fault` when it ends otherwise."""
     told = json.loads(await _at_the_desk("carol-approves", stage, "approvals", "list"))
-    request = next(one for one in told["approvals"] if one["shown"]["arguments"] == row.arguments)
-    approve = _at_the_desk(vote.who, stage, "approve", "--yes", request["status"]["id"])
+    request = next(one for one in told["approvals"] if one["shown"]["arguments"] == row.arguments)["status"]["id"]
     if not vote.refused:
-        await approve
+        subject = next(voter.subject for voter in VOTERS if voter.name == vote.who)
+        await approve_in_console(stage.pdp, request, subject)
         return
     try:
-        await approve
+        await _at_the_desk(vote.who, stage, "approve", "--yes", request)
     except Fault as fault:
         if f"({vote.refused})" not in str(fault):
             raise

@@ -67,6 +67,12 @@ class DevIssuer(Struct, frozen=True):
         headers = {"typ": "at+jwt", "kid": _key_id(algorithm)}
         return jwt.encode(claims | (extra or {}), self.keys[algorithm], algorithm=algorithm, headers=headers)
 
+    def id_token(self, subject: str, client: str, nonce: str, now: datetime) -> str:
+        """Return an ID token (OpenID Connect Core, section 2), which says to `client` who signed in."""
+        when = {"iat": int(now.timestamp()), "exp": int((now + LIFETIME).timestamp())}
+        claims = {"iss": self.url, "sub": subject, "aud": client, "nonce": nonce, **when}
+        return jwt.encode(claims, self.keys["EdDSA"], algorithm="EdDSA", headers={"kid": _key_id("EdDSA")})
+
     def key_set(self) -> dict[str, Any]:
         """Return the public keys (RFC 7517)."""
         return {"keys": [_public(algorithm, key) for algorithm, key in self.keys.items()]}
@@ -76,9 +82,12 @@ class DevIssuer(Struct, frozen=True):
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/jwks.json",
-            "authorization_endpoint": f"{self.url}/unsupported",
-            "token_endpoint": f"{self.url}/unsupported",
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
             "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "authorization_response_iss_parameter_supported": True,
         }
 
 
@@ -89,8 +98,8 @@ def open_issuer(directory: Path, url: str) -> DevIssuer:
     return DevIssuer(url, keys)
 
 
-def issuer_app(issuer: DevIssuer) -> Starlette:
-    """Return the issuer's ASGI application: two discovery documents and the key set."""
+def issuer_app(issuer: DevIssuer, more: Sequence[Route] = ()) -> Starlette:
+    """Return the issuer's ASGI application: two discovery documents, the key set, and `more`."""
 
     async def metadata(_request: Request) -> Response:
         return JSONResponse(issuer.metadata())
@@ -103,6 +112,7 @@ def issuer_app(issuer: DevIssuer) -> Starlette:
             Route("/.well-known/oauth-authorization-server", metadata),
             Route("/.well-known/openid-configuration", metadata),
             Route("/jwks.json", keys),
+            *more,
         ]
     )
 

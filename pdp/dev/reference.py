@@ -12,7 +12,7 @@ from ..identity.profiles import NAMES, PROFILES, issuer_as
 from ..policy.handbook import Material, material
 from ..policy.pack import default_pack_dir
 from ..policy.pages import write_pages
-from ..settings import IssuerSettings, Settings
+from ..settings import IssuerSettings, Settings, WebhookSettings
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
 POLICY = DOCS.parent / "policy"
@@ -37,6 +37,12 @@ def settings_page() -> str:
             "| Member | Default | Meaning |",
             "|---|---|---|",
             *_rows(IssuerSettings, ""),
+            "",
+            "## One receiver (an item of `PDP_WEBHOOKS`)",
+            "",
+            "| Member | Default | Meaning |",
+            "|---|---|---|",
+            *_rows(WebhookSettings, ""),
             "",
         ]
     )
@@ -98,7 +104,7 @@ def _shown(value: str | bool | tuple[str, ...]) -> str:
     return ", ".join(f"`{item}`" if item else "none" for item in values)
 
 
-def _rows(model: type[Settings | IssuerSettings], prefix: str) -> Iterator[str]:
+def _rows(model: type[Settings | IssuerSettings | WebhookSettings], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         variable = f"{prefix}{name.upper()}" if prefix else name
         default = "2 x cores" if name == "opa_connections" else field.get_default(call_default_factory=True)

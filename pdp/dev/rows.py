@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 
 class Vote(Struct, frozen=True):
-    """A vote, with `pdp approve`, on the request that this row's call had opened. `refused`: the code it ends in."""
+    """A yes, in the console, to what this row's call asked. `refused`: a try with `pdp approve`, and its code."""
 
     who: str
     refused: str = ""

@@ -30,8 +30,9 @@ from ..store.sql import Store, open_store, reading, transaction
 from ..times import rfc3339, system_clock
 from .issuer import DevIssuer, issuer_app, open_issuer, write_private
 from .loopback import HOST, loopback_socket, served
-from .seed import BEARERS, DIRECT_CLIENT, REVIEW, SERVER, VOTERS, people_of, tokens
+from .seed import BEARERS, DESK_AUDIENCE, DIRECT_CLIENT, REVIEW, SERVER, VOTERS, people_of, tokens
 from .server import add_tools
+from .signin import signin_routes
 
 HOME = Path("var/dev")
 ISSUER_PORT = 8189  # fixed, because a token names its issuer by URL
@@ -51,11 +52,11 @@ async def run_dev(settings: Settings, serve: Serve) -> None:
     home = settings.data_dir if "data_dir" in settings.model_fields_set else HOME
     url = f"http://{HOST}:{ISSUER_PORT}"
     issuer = open_issuer(home / "keys" / "issuer", url)
-    known = load(**settings.model_dump(exclude={"data_dir", "issuers"}), data_dir=home, issuers=(_dev_issuer(url),))
-    await _seed(known, issuer)
+    known = load(**settings.model_dump(exclude={"data_dir", "issuers"}) | _sample_settings(settings, url, home))
+    await seed(known, issuer)
     with _listening(url) as bound:
-        async with served(issuer_app(issuer), bound):
-            await serve(known, lambda where: _announce(where, home))
+        async with served(issuer_app(issuer, signin_routes(issuer, system_clock)), bound):
+            await serve(known, lambda where: _announce(where, home, known.console_issuer is not None))
 
 
 async def sample_definitions() -> list[dict[str, Any]]:
@@ -75,11 +76,30 @@ def _listening(url: str) -> Iterator[socket.socket]:
         yield bound
 
 
-def _dev_issuer(url: str) -> IssuerSettings:
+def _sample_settings(settings: Settings, issuer: str, home: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {"data_dir": home, "issuers": (dev_issuer(issuer),)}
+    if settings.port:  # a free one is not known before we listen there
+        found |= dev_console(issuer, settings.public_url or f"http://{settings.host}:{settings.port}")
+    return found
+
+
+def dev_issuer(url: str) -> IssuerSettings:
+    """Return the settings of the sample issuer."""
     return IssuerSettings(issuer=url, direct_clients=(DIRECT_CLIENT,))
 
 
-async def _seed(settings: Settings, issuer: DevIssuer) -> None:
+def dev_console(issuer: str, public_url: str) -> dict[str, Any]:
+    """Return the settings of a console at which the sample people sign in."""
+    return {
+        "public_url": public_url,
+        "console_issuer": issuer,
+        "console_client_id": DIRECT_CLIENT,
+        "console_resource": DESK_AUDIENCE,
+    }
+
+
+async def seed(settings: Settings, issuer: DevIssuer) -> None:
+    """Bring the sample people, tools, key and tokens into the data directory."""
     now = system_clock()
     store = await open_store(settings.store_url)
     log = Log(settings.data_dir / "log" / "cli", system_clock)
@@ -131,7 +151,7 @@ def _expiry(token: str) -> datetime:
     return datetime.fromtimestamp(claims["exp"], tz=system_clock().tzinfo)
 
 
-async def _announce(url: str, home: Path) -> None:
+async def _announce(url: str, home: Path, has_console: bool) -> None:
     definition = next(known for known in await sample_definitions() if known["name"] == "create_refund")
     click.echo(f"""pdp serves on {url}, for development: sample people, tools and tokens are in {home}/
 
@@ -145,3 +165,5 @@ curl -s {url}/v1/decisions -H "Authorization: Bearer $(cat {home}/pep.key)" \\
  "arguments": {{"order": "o-1", "amount": 40}}}}
 EOF
 """)
+    if has_console:
+        click.echo(f"Above 5000 a person must agree: as Carol, at {url}/console\n")

@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jwt import PyJWK
 from msgspec import Struct
@@ -22,7 +21,8 @@ from ..errors import Fault, Refused
 from ..net import Fetcher, Unfetchable
 from ..recurring import Recurring
 from ..times import Clock
-from .issuers import Issuer, is_loopback, is_protected
+from .discovery import FETCH_TIMEOUT_S, MAX_DOCUMENT, endpoint, metadata_of
+from .issuers import Issuer
 from .jwks import Keys, pick, read_keys
 
 logger = logging.getLogger(__name__)
@@ -32,10 +32,7 @@ STALE_AFTER_S = 600  # older than this is evidence of risk: the issuer was not r
 MAX_AGE_S = 24 * 3600  # published: how long an issuer may be away before its tokens are refused
 RETRY_S = 30  # between fetches that someone else's token can cause
 RETRY_WITHOUT_KEYS_S = 5  # the same while there are no keys at all, such as when both have just started
-FETCH_TIMEOUT_S = 5.0
-MAX_DOCUMENT = 256 * 1024  # bytes
 LOOK_EVERY_S = 5.0  # how often the background looks whether a set is due
-DISCOVERY = ("openid-configuration", "oauth-authorization-server")
 
 
 class KeySet(Struct, frozen=True):
@@ -139,17 +136,7 @@ class IssuerKeys:
         return await self._fetcher.json(self._jwks_uri, MAX_DOCUMENT, FETCH_TIMEOUT_S)
 
     async def _discover(self) -> str:
-        failure: Unfetchable | None = None
-        for name in DISCOVERY:
-            try:
-                metadata = await self._fetcher.json(
-                    _well_known(self._issuer.issuer, name), MAX_DOCUMENT, FETCH_TIMEOUT_S
-                )
-            except Unfetchable as error:
-                failure = error
-                continue
-            return _jwks_uri(metadata, self._issuer)
-        raise failure or Unfetchable("nothing to discover")
+        return endpoint(await metadata_of(self._issuer, self._fetcher), "jwks_uri", self._issuer)
 
 
 class KeyRing:
@@ -198,23 +185,3 @@ def _newer(known: KeySet | None, keys: Keys, document: Any, now: datetime) -> Ke
     if known is not None and known.document == text:
         return KeySet(version=known.version, keys=known.keys, document=text, fetched_at=now)
     return KeySet(version=known.version + 1 if known else 1, keys=keys, document=text, fetched_at=now)
-
-
-def _well_known(issuer: str, name: str) -> str:
-    """Return where metadata is: OpenID appends to the issuer, RFC 8414, section 3, inserts before its path."""
-    parts = urlsplit(issuer)
-    path = parts.path.rstrip("/")
-    if name == "openid-configuration":
-        return f"{parts.scheme}://{parts.netloc}{path}/.well-known/{name}"
-    return f"{parts.scheme}://{parts.netloc}/.well-known/{name}{path}"
-
-
-def _jwks_uri(metadata: Any, issuer: Issuer) -> str:
-    if not isinstance(metadata, dict) or metadata.get("issuer") != issuer.issuer:
-        raise ValueError("its metadata names another issuer")  # RFC 8414, section 3.3
-    uri = metadata.get("jwks_uri")
-    if not isinstance(uri, str) or not is_protected(uri):
-        raise ValueError("its metadata has no `jwks_uri` over https")
-    if is_loopback(uri) and not issuer.is_loopback:
-        raise ValueError("its `jwks_uri` points into this machine")
-    return uri

@@ -83,6 +83,19 @@ class TokenVerifier:
         self._remember(name, token, keys)
         return Proof(token=token, issuer=issuer, keys_stale=keys.is_stale(now))
 
+    async def signed(self, text: str, issuer: str) -> dict[str, Any]:
+        """Return the claims of a token of another kind that `issuer` signed: steps 1 to 3, 6 and 7, and no more.
+
+        What it claims is for the caller to check. Raises `Refused` `identity.*`.
+        """
+        must_fit(text)
+        frame, known = read_frame(text), self._issuers[issuer]
+        if frame.algorithm not in known.algorithms:
+            raise Refused("identity.algorithm", f"the issuer's algorithms are {list(known.algorithms)}")
+        key, _ = await self._keys.of(known).find(frame.kid)
+        check_signature(frame, key)
+        return read_object(frame.payload, "payload")
+
     async def _verify(self, text: str) -> tuple[VerifiedToken, KeySet]:
         frame = read_frame(text)  # 2. and 3.
         claims = read_object(frame.payload, "payload")

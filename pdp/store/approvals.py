@@ -48,6 +48,31 @@ async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Ro
     return [_plain(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def read_closed_requests(connection: AsyncConnection, limit: int) -> list[Row]:
+    """Return the requests that are not open any more, the newest first, at most `limit`."""
+    table = approval_requests
+    query = select(table).where(table.c.state != "open").order_by(table.c.id.desc()).limit(limit)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_approved_before(connection: AsyncConnection, request: Row) -> Row | None:
+    """Return the last request for the same tool that was approved, other than this one."""
+    table = approval_requests
+    this = table.c.server == request["server"], table.c.tool == request["tool"], table.c.id != request["id"]
+    approved = table.c.state == "approved", table.c.opened_at <= request["opened_at"]
+    newest = table.c.decided_at.desc(), table.c.id.desc()
+    return await _one(connection, select(table).where(*this, *approved).order_by(*newest).limit(1))
+
+
+async def read_pulse(connection: AsyncConnection) -> tuple[int | str | None, ...]:
+    """Return figures that change whenever a request is opened, voted on or closed, or an approval used or ended."""
+    asked, granted = approval_requests, approvals
+    requests = select(func.count(), func.sum(asked.c.version), func.max(asked.c.id)).where(asked.c.state == "open")
+    rights = select(func.count(), func.sum(granted.c.uses_left)).where(granted.c.state == "active")
+    first, second = (await connection.execute(requests)).one(), (await connection.execute(rights)).one()
+    return (*first, *second)
+
+
 async def read_denied(connection: AsyncConnection, action_digest: str, within_s: int) -> Row | None:
     """Return the newest request for an action that was denied in the last `within_s` seconds."""
     since = rfc3339(await moment(connection) - timedelta(seconds=within_s))
@@ -73,6 +98,14 @@ async def read_votes(connection: AsyncConnection, request: str) -> list[Row]:
     return [_plain(row) for row in rows.mappings()]
 
 
+async def read_dwell(connection: AsyncConnection, since: str) -> list[Row]:
+    """Return every vote cast since a time: person, vote, at, and when its request was opened; oldest first."""
+    cast = approval_votes.c.person, approval_votes.c.vote, approval_votes.c.at, approval_requests.c.opened_at
+    joined = approval_votes.join(approval_requests, approval_votes.c.request == approval_requests.c.id)
+    query = select(*cast).select_from(joined).where(approval_votes.c.at >= since).order_by(approval_votes.c.at)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
 async def add_vote(connection: AsyncConnection, row: Row) -> Row | None:
     """Add a vote (every column but `at`); None when this person has voted. Goes with a `move_request`."""
     now = await moment(connection)
@@ -90,6 +123,16 @@ async def move_request(
     values = {"state": state, "version": table.c.version + 1, "feedback": feedback}
     decided = {} if state == "open" else {"decided_at": now}
     return await _one(connection, update(table).where(*this).values(**values, **decided).returning(*table.c))
+
+
+async def has_run_out(connection: AsyncConnection) -> bool:
+    """Say whether a request or an approval has run out and is not marked so: a look that holds up no writer."""
+    now = rfc3339(await moment(connection))
+    late = select(approval_requests.c.id).where(
+        approval_requests.c.state == "open", approval_requests.c.expires_at <= now
+    )
+    void = select(approvals.c.id).where(approvals.c.state == "active", approvals.c.not_after <= now)
+    return (await connection.execute(late.union_all(void).limit(1))).first() is not None
 
 
 async def expire_requests(connection: AsyncConnection) -> list[Row]:

@@ -216,6 +216,18 @@ approvals = Table(  # the right that a granted request gives: to that call, for 
     ),
 )
 
+approval_outbox = Table(  # what is still to be told: one row an event, and once it is addressed one a destination
+    "approval_outbox", metadata, _key(),  # the id is the same however often, and wherever, it is sent
+    Column("destination", String, primary_key=True),  # empty until it is addressed
+    Column("event", String, nullable=False), Column("told", JSON, nullable=False),
+    Column("request", ForeignKey("approval_requests.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("state", String, nullable=False),  # waiting | dead: what was delivered is removed
+    Column("attempts", Integer, nullable=False), Column("error", Text, nullable=False, default=""),
+    Column("at", String, nullable=False),  # when it happened, or is to happen
+    Column("due_at", String, nullable=False),  # when it is tried next; whoever claims it moves this on
+    Index("ix_approval_outbox_due", "destination", "due_at"),
+)
+
 change_log = Table(  # what changed, in commit order: writers hold one lock while they append
     "change_log", metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),

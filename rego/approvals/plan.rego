@@ -27,6 +27,14 @@ decide_within_s := config.approvals.decide_within_s
 execute_within_s := config.approvals.execute_within_s
 
 # METADATA
+# title: Seconds until those who are asked are reminded
+remind_after_s := config.approvals.remind_after_s
+
+# METADATA
+# title: Seconds until others are told that nobody decided
+escalate_after_s := config.approvals.escalate_after_s
+
+# METADATA
 # title: How often the call may be made
 uses := config.approvals.uses[input.tool.risk_class]
 

@@ -24,7 +24,10 @@ test_without_a_score_the_stage_for_high_risk_is_added if {
 
 test_the_whole_plan_is_what_its_reader_expects if {
 	document := plan with input as call with data.manifest as {"revision": "sha256:r"}
-	object.keys(document) == {"stages", "decide_within_s", "execute_within_s", "uses", "justification", "revision"}
+	object.keys(document) == {
+		"stages", "decide_within_s", "execute_within_s",
+		"remind_after_s", "escalate_after_s", "uses", "justification", "revision",
+	}
 	document.revision == "sha256:r"
 	plan.uses == 1 with input as call
 	plan.justification == false with input as call

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -275,3 +276,48 @@ async def test_what_cannot_be_recorded_does_not_happen(office: Office, rooms: Ro
         approval = await store.read_approval(connection, request["id"])
     assert approval is not None
     assert (approval["state"], approval["uses_left"]) == ("active", 1)
+
+
+@pytest.mark.promise("console.live")
+async def test_the_pulse_of_requests_differs_after_every_transition(office: Office) -> None:
+    async def pulse() -> Any:
+        async with reading(office.store) as connection:
+            return await store.read_pulse(connection)
+
+    seen = [await pulse()]
+    asked, _ = await requests.ask(office, call(), TERMS)
+    seen.append(await pulse())
+    for person in ("dave", "erin"):
+        await requests.vote(office, asked["id"], ballot(person), two_of_us)
+        seen.append(await pulse())
+    await requests.use(office, asked["id"], asked["action_digest"], "dec_2")
+    seen.append(await pulse())
+    other, _ = await requests.ask(office, call(), TERMS)
+    seen.append(await pulse())
+    await requests.cancel(office, other["id"], "alice", "")
+    assert all(one != next_one for one, next_one in pairwise([*seen, await pulse()]))
+
+
+@pytest.mark.promise("console.answers")
+async def test_the_past_is_listed_newest_first_and_compared_with_the_last_yes_to_the_same_tool(
+    office: Office, clock: FakeClock
+) -> None:
+    past = []
+    for tool, vote in (
+        ("create_refund", "approve"),
+        ("create_refund", "approve"),
+        ("create_refund", "deny"),
+        ("other", "approve"),
+    ):
+        asked, _ = await requests.ask(office, call(tool=tool), TERMS)
+        for person in ("dave", "erin") if vote == "approve" else ("dave",):
+            await requests.vote(office, asked["id"], ballot(person, vote), two_of_us)
+        past.append(asked["id"])
+        clock.advance(2)
+    now, _ = await requests.ask(office, call(), TERMS)
+    async with reading(office.store) as connection:
+        listed = [row["id"] for row in await store.read_closed_requests(connection, 3)]
+        before = await store.read_approved_before(connection, now)
+        none = await store.read_approved_before(connection, {**now, "server": "elsewhere"})
+    assert listed == past[:0:-1]
+    assert (before and before["id"], none) == (past[1], None)

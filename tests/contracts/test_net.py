@@ -1,12 +1,13 @@
 """Fetching: over TLS or on this machine, whole, and with the checksum that was asked for, or not at all."""
 
+import base64
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from pdp.errors import Fault
-from pdp.net import download, fetch_text
+from pdp.net import Fetcher, Unfetchable, download, fetch_text
 
 from .website import Website
 
@@ -73,3 +74,25 @@ def test_nothing_is_fetched_over_an_open_line_not_even_by_redirect(website: Webs
 def test_a_server_that_is_not_there_is_a_fault_that_names_it() -> None:
     with pytest.raises(Fault, match=r"127\.0\.0\.1:1/file could not be fetched"):
         fetch_text("http://127.0.0.1:1/file", 100)
+
+
+async def test_a_form_is_posted_with_the_secret_of_the_client_and_its_answer_read(website: Website) -> None:
+    website.pages["/token"] = b'{"access_token": "t"}'
+    fetcher = Fetcher()
+    told = await fetcher.form(f"{website.url}/token", {"code": "a b"}, 100, 5.0, ("cli:ent", "s&cret"))
+    await fetcher.form(f"{website.url}/token", {"code": "c"}, 100, 5.0)
+    await fetcher.close()
+    assert told == {"access_token": "t"}
+    basic = base64.b64encode(b"cli%3Aent:s%26cret").decode()
+    assert website.posted == [(f"Basic {basic}", "code=a+b"), ("", "code=c")]
+
+
+@pytest.mark.parametrize("path", ["/missing", "/large", "/elsewhere", "/text"])
+async def test_an_answer_to_a_form_that_is_none_is_refused_without_what_was_sent(path: str, website: Website) -> None:
+    website.pages |= {"/large": b'"' + b"x" * 200 + b'"', "/text": b"no JSON"}
+    website.redirects["/elsewhere"] = "/large"
+    fetcher = Fetcher()
+    with pytest.raises(Unfetchable) as refused:
+        await fetcher.form(f"{website.url}{path}", {"code": "secret-code"}, 100, 5.0, ("client", "secret"))
+    await fetcher.close()
+    assert "secret" not in str(refused.value)

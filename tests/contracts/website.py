@@ -16,6 +16,7 @@ class Website(ThreadingHTTPServer):
         self.pages: dict[str, bytes] = {}
         self.redirects: dict[str, str] = {}
         self.asked: list[str] = []
+        self.posted: list[tuple[str, str]] = []
 
     @property
     def url(self) -> str:
@@ -24,7 +25,7 @@ class Website(ThreadingHTTPServer):
 
 
 class Page(BaseHTTPRequestHandler):
-    """Answers one GET."""
+    """Answers one GET, or one POST, of which it keeps the Authorization header and the body."""
 
     server: Website
 
@@ -41,6 +42,12 @@ class Page(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         self.wfile.write(body or b"")
+
+    def do_POST(self) -> None:
+        """Keep what was sent, and answer as to a GET."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.posted.append((self.headers.get("Authorization", ""), body))
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

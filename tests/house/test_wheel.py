@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+OTHERS = {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"}
 
 
 @pytest.mark.slow
@@ -22,8 +23,14 @@ def test_the_wheel_carries_every_rule_and_every_module(tmp_path: Path) -> None:
     shipped = {rule for rule in rules if not rule.endswith("_test.rego") and "/.regal/" not in rule}
     tables = {f"pdp/{path.relative_to(ROOT)}" for path in (ROOT / "rego" / "cases").glob("*.yaml")}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp").rglob("*.py")}
+    pages = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "pdp").rglob("*")
+        if path.suffix in {".html", ".css", ".js", ".svg"}
+    }
     assert tables
-    assert shipped | tables | modules | {"pdp/rego/config.yaml", "pdp/rego/capabilities.json", "pdp/py.typed"} <= names
+    assert pages
     drafts = {str(path.relative_to(ROOT)) for path in (ROOT / "pdp/policy/drafts").glob("*/*")}
-    assert len(drafts & names) == len(drafts) == 12
+    assert len(drafts) == 12
+    assert shipped | tables | modules | pages | drafts | OTHERS <= names
     assert not any(name.endswith("_test.rego") for name in names)

@@ -308,3 +308,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'active'"),
         postgresql_where=sa.text("state = 'active'"),
     )
+    op.create_table(
+        "approval_outbox",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("destination", sa.String(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("told", sa.JSON(), nullable=False),
+        sa.Column("request", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("due_at", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["request"], ["approval_requests.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", "destination"),
+    )
+    op.create_index(op.f("ix_approval_outbox_request"), "approval_outbox", ["request"], unique=False)
+    op.create_index("ix_approval_outbox_due", "approval_outbox", ["destination", "due_at"], unique=False)

@@ -1,0 +1,195 @@
+"""The desk where people answer: they look a request up, learn whether they may vote on it, vote, and take back.
+
+The API and the console stand before the same desk, so that a page can do no more than a request can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from ..audit.office import Office
+from ..enrich import AgentFacts
+from ..errors import Fault, Refused, Rejected, Unrecorded
+from ..store import approvals as stored
+from ..store.sql import StoreUnavailable, reading
+from ..times import parse_rfc3339
+from ..vet import Tool
+from . import requests
+from .bulletin import Bulletin
+from .electorate import Electorate, stages_of, votes_of
+from .floor import Voter, check_voter
+from .requests import Ballot, Row, Ruling
+from .review import Missing
+from .view import presented_digest
+
+if TYPE_CHECKING:
+    from ..flow import World
+
+MAX_REASON = 500  # characters: read by a person, and handed to a model
+MAX_LISTED = 200  # requests in one answer; an inbox that is longer is not read
+UNKNOWN = Rejected(404, "approvals.unknown", "There is no such request.")
+AWAY = Rejected(503, "store.unavailable", "Requests cannot be looked up now.", headers={"Retry-After": "1"})
+CLOSED = Rejected(409, "approvals.closed", "It is no longer open.")
+
+
+class Found(NamedTuple):
+    """A request, the votes on it, and the approval that came of it."""
+
+    request: Row
+    votes: list[Row]
+    approval: Row | None
+
+
+class Answer(NamedTuple):
+    """A vote as it comes in; `presented_digest` is that of the request as it was shown."""
+
+    vote: Literal["approve", "deny"]
+    presented_digest: str
+    reason: str
+
+
+class Outlook(NamedTuple):
+    """What a request still wants, and why this person may not vote on it; None when they may."""
+
+    missing: list[Missing]
+    barred: Rejected | None
+
+
+Voted = Callable[[str, float], None]
+"""Told of each vote that was counted: what it was, and how many seconds after the request was opened."""
+
+
+@dataclass(frozen=True)
+class VotingDesk:
+    """Answers and shows requests, under the policy in force; tells the bulletin what changed."""
+
+    world: World
+    bulletin: Bulletin
+    voted: Voted = lambda _vote, _after_s: None
+
+    @property
+    def office(self) -> Office:
+        """Return where transitions are made and recorded."""
+        return Office(self.world.store, self.world.log, self.world.now)
+
+    async def found(self, identifier: str) -> Found:
+        """Return a request, its votes and its approval. Raises `Rejected` 404 or 503."""
+        try:
+            async with reading(self.world.store) as connection:
+                request = await stored.read_request(connection, identifier)
+                votes = await stored.read_votes(connection, identifier)
+                approval = await stored.read_approval(connection, identifier)
+        except StoreUnavailable:
+            raise AWAY from None
+        if request is None:
+            raise UNKNOWN
+        return Found(request, votes, approval)
+
+    async def waited(self, identifier: str, within_s: float) -> Found:
+        """Return the same as `found`, once it is decided, the time is up, or the service is about to stop."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        found = await self.found(identifier)
+        while found.request["state"] == "open" and (left := until - loop.time()) > 0 and not self.bulletin.hushed:
+            await self.bulletin.wait(left)
+            await requests.sweep(self.office)
+            found = await self.found(identifier)
+        return found
+
+    async def opened(self, voter: Voter) -> list[Row]:
+        """Return the open requests that were not made for this person, those first that run out first.
+
+        Raises `Rejected` 503.
+        """
+        await self._done(requests.sweep(self.office))
+        try:
+            async with reading(self.world.store) as connection:
+                rows = await stored.read_open_requests(connection, MAX_LISTED)
+        except StoreUnavailable:
+            raise AWAY from None
+        return [row for row in rows if row["person"] != voter.id]
+
+    async def decided(self, limit: int) -> list[Row]:
+        """Return the requests that are not open any more, the newest first. Raises `Rejected` 503."""
+        try:
+            async with reading(self.world.store) as connection:
+                return await stored.read_closed_requests(connection, limit)
+        except StoreUnavailable:
+            raise AWAY from None
+
+    async def approved_before(self, request: Row) -> Row | None:
+        """Return the last request for the same tool that people agreed to. Raises `Rejected` 503."""
+        try:
+            async with reading(self.world.store) as connection:
+                return await stored.read_approved_before(connection, request)
+        except StoreUnavailable:
+            raise AWAY from None
+
+    async def outlook(self, found: Found, voter: Voter) -> Outlook:
+        """Say what an open request still wants, and whether this person may vote. Raises `Rejected` 503."""
+        async with self._electorate(found.request) as electorate:
+            stages = stages_of(found.request)
+            counted = await electorate.counted(stages, votes_of(found.votes))
+            missing = (await electorate.stands(stages, counted)).missing
+            try:
+                check_voter(voter, requests.asked_in(found.request), frozenset(row["person"] for row in found.votes))
+            except Rejected as rejected:
+                return Outlook(missing, rejected)
+            may = [await electorate.may(voter.id, stage) for stage in stages]
+        others = Rejected(403, "approvals.not_eligible", "Others are asked about this call; you are not among them.")
+        return Outlook(missing, None if any(may) else others)
+
+    async def vote(self, identifier: str, voter: Voter, answer: Answer) -> None:
+        """Count a vote under the policy in force; the same vote again changes nothing. Raises `Rejected`."""
+        request, votes, _ = await self.found(identifier)
+        if any((row["person"], row["vote"]) == (voter.id, answer.vote) for row in votes):
+            return
+        if answer.presented_digest != presented_digest(request):
+            raise Rejected(409, "approvals.changed", "The request is not what you were shown: look at it again.")
+        if request["plan"]["justification"] and not answer.reason.strip():
+            raise Rejected(400, "approvals.reason", "This request wants a reason with each vote.")
+        if len(answer.reason) > MAX_REASON:
+            raise Rejected(400, "approvals.reason", f"A reason has at most {MAX_REASON} characters.")
+        ballot = Ballot(voter, answer.vote, answer.reason, answer.presented_digest)
+        await self._done(requests.vote(self.office, identifier, ballot, self._rule))
+        self.voted(answer.vote, (self.world.now() - parse_rfc3339(request["opened_at"])).total_seconds())
+        self.bulletin.tell()
+
+    async def carried_out(self, work: Awaitable[Row], identifier: str) -> Found:
+        """Return how a request stands once `work` on it is done. Raises `Rejected`."""
+        await self._done(work)
+        self.bulletin.tell()
+        return await self.found(identifier)
+
+    async def _rule(self, request: Row, votes: list[Row], ballot: Ballot) -> Ruling:
+        async with self._electorate(request) as electorate:
+            return await electorate.rule(request, votes, ballot)
+
+    @asynccontextmanager
+    async def _electorate(self, request: Row) -> AsyncIterator[Electorate]:
+        """Yield those who may vote on a request, under the policy in force. A refusal inside becomes a 503."""
+        caller = request["shown"]["caller"]
+        agent = msgspec.convert(caller["agent"], AgentFacts) if "agent" in caller else None
+        deadline = asyncio.get_running_loop().time() + self.world.decide_within
+        try:
+            with self.world.policy.held() as policy:
+                tool = msgspec.convert(request["shown"]["tool"], Tool)
+                yield Electorate(self.world, policy, tool, agent, deadline)
+        except Refused as refusal:
+            raise Rejected(503, refusal.code, refusal.meaning.title, headers={"Retry-After": "1"}) from None
+
+    async def _done(self, work: Awaitable[Any]) -> None:
+        try:
+            await work
+        except Unrecorded:
+            raise
+        except StoreUnavailable:
+            raise AWAY from None
+        except Fault:
+            raise CLOSED from None

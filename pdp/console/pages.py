@@ -1,0 +1,111 @@
+"""The pages: what waits, what was decided, and one request on one screen with the form that answers it."""
+
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ..approvals.desk import Answer, Found, Outlook
+from ..errors import REFUSALS, Refused, Rejected
+from ..registry.states import refusal
+from ..times import rfc3339
+from .login import SEE_OTHER
+from .show import listed, shown
+from .site import ROOT
+from .visit import Console, Visitor
+
+MAX_HISTORY = 100  # more than anybody reads; the log has all of it
+VOTES: dict[str, Literal["approve", "deny"]] = {"approve": "approve", "deny": "deny"}
+
+
+def page_routes(console: Console) -> list[Route]:
+    """Return the routes of the pages behind the sign-in."""
+    pages = _Pages(console)
+    return [
+        Route(ROOT, pages.inbox, methods=["GET"]),
+        Route(f"{ROOT}/history", pages.history, methods=["GET"]),
+        Route(f"{ROOT}/approvals/{{id}}", pages.request, methods=["GET"]),
+        Route(f"{ROOT}/approvals/{{id}}/votes", pages.vote, methods=["POST"]),
+    ]
+
+
+class _Pages:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._voting = console.voting
+
+    async def inbox(self, request: Request) -> Response:
+        """Show what waits for people, but for what waits for others about oneself."""
+        visitor = await self._console.visitor(request)
+        return await self._list("inbox.html", visitor, await self._voting.opened(visitor.voter))
+
+    async def history(self, request: Request) -> Response:
+        """Show what was decided, ran out or was taken back."""
+        visitor = await self._console.visitor(request)
+        return await self._list("history.html", visitor, await self._voting.decided(MAX_HISTORY))
+
+    async def request(self, request: Request) -> Response:
+        """Show one request."""
+        visitor = await self._console.visitor(request)
+        return await self._one(visitor, request.path_params["id"])
+
+    async def vote(self, request: Request) -> Response:
+        """Count a vote; one that does not count leads back to the request as it is now, and says why."""
+        visitor, fields = await self._console.sender(request)
+        identifier, cast = request.path_params["id"], VOTES.get(fields.get("vote", ""))
+        if cast is None:
+            raise Rejected(400, "console.malformed", "The form says neither yes nor no.")
+        answer = Answer(cast, fields.get("presented_digest", ""), fields.get("reason", ""))
+        try:
+            await self._voting.vote(identifier, visitor.voter, answer)
+        except Rejected as rejected:
+            return await self._one(visitor, identifier, rejected, answer.reason)
+        return RedirectResponse(f"{ROOT}/approvals/{identifier}", SEE_OTHER)
+
+    async def _list(self, template: str, visitor: Visitor, rows: list[dict[str, Any]]) -> Response:
+        names = await self._names(rows)
+        shown_rows = [listed(row, names, self._now()) for row in rows]
+        return self._console.pages.page(template, visitor=visitor, requests=shown_rows, now=self._now())
+
+    async def _one(
+        self, visitor: Visitor, identifier: str, problem: Rejected | None = None, reason: str = ""
+    ) -> Response:
+        found = await self._voting.found(identifier)
+        page = shown(found, await self._voting.approved_before(found.request), await self._names([found.request]))
+        return self._console.pages.page(
+            "request.html",
+            problem.status if problem else 200,
+            visitor=visitor,
+            page=page,
+            outlook=await self._outlook(found, visitor),
+            mine=next((vote for vote in found.votes if vote["person"] == visitor.voter.id), None),
+            voters={vote["person"]: await self._console.name(vote["person"]) for vote in found.votes},
+            standing=self._standing(found.request),
+            problem=problem,
+            reason=reason,
+            now=self._now(),
+        )
+
+    async def _outlook(self, found: Found, visitor: Visitor) -> Outlook:
+        if found.request["state"] != "open" or found.request["expires_at"] <= self._now():
+            closed = Rejected(409, "approvals.closed", "Nothing can be decided any more.")
+            return Outlook([], closed)
+        return await self._voting.outlook(found, visitor.voter)
+
+    def _standing(self, request: dict[str, Any]) -> str:
+        """Say what is wrong with the tool by now; nothing when its definition is approved."""
+        try:
+            statuses = self._voting.world.tools.find(request["server"], request["tool"]).statuses
+        except Refused as stale:
+            return stale.meaning.title
+        wrong = refusal(statuses, request["definition_digest"] or None)
+        return REFUSALS[wrong[0]].title if wrong else ""
+
+    async def _names(self, rows: list[dict[str, Any]]) -> dict[str, str]:
+        ids = {row[kind] for row in rows for kind in ("person", "agent") if row[kind]}
+        ids |= {owner for row in rows for owner in row["shown"]["caller"].get("agent", {}).get("owners", [])}
+        return {identifier: await self._console.name(identifier) for identifier in ids}
+
+    def _now(self) -> str:
+        return rfc3339(self._voting.world.now())
