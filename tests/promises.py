@@ -499,6 +499,10 @@ PROMISES = {
         "A refusal says that the tool did not run, and what would help.",
         "mcp-adapters.md, section 3",
     ),
+    "adapter.waits": Promise(
+        "A call that needs an approval waits as its client can bear, and runs once people agreed, never before.",
+        "mcp-adapters.md, section 3",
+    ),
     "adapter.token": Promise(
         "The caller's token is handed on unread, and nobody speaks for another.",
         "contracts, section 9",
