@@ -12,7 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, TextContent
 
 from pdp.adapters.replies import DECISION
-from pdp.adapters.sdk import PdpMiddleware, protect
+from pdp.adapters.sdk import AnyServer, PdpMiddleware, protect
 from pdp.app import Service, open_service
 from pdp.audit.entry import Entry
 from pdp.audit.office import Office
@@ -146,7 +146,7 @@ async def definitions_of(server: MCPServer[Any]) -> list[dict[str, Any]]:
 
 
 def protected(
-    server: MCPServer[Any], pdp: Pdp, folder: Path, who: str = "alice", server_id: str = SERVER, **options: Any
+    server: AnyServer, pdp: Pdp, folder: Path, who: str = "alice", server_id: str = SERVER, **options: Any
 ) -> PdpMiddleware:
     """Protect a server that is reached in memory or over stdio, called by one of the sample callers."""
     file = folder / f"{who}.token"

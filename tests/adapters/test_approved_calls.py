@@ -2,14 +2,22 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 import pytest_asyncio
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult
 
+from pdp.adapters.pending import MAX_HELD_CALLS
 from pdp.adapters.replies import APPROVAL, AUTHORIZATION, DECISION, DID_NOT_RUN
 from pdp.dev.visit import visiting
 from tests.adapters.desk import Desk, Way, desk_of, over_http, reached, with_bearers
@@ -18,6 +26,7 @@ from tests.adapters.stage import MODES, Pdp, Ran, text_of
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("adapter.waits")]
 both_eras = pytest.mark.parametrize("mode", MODES)
 
+ROOT = Path(__file__).parent.parent.parent
 REFUND = "create_refund"
 amounts = itertools.count(6000)  # each test asks for something that nobody was asked before
 LONG_S = 30.0  # longer than any of these tests waits for people
@@ -53,6 +62,32 @@ class Following:
         assert progress >= 0
         self.messages.append(message or "")
         self._held.set()
+
+
+@asynccontextmanager
+async def scripting(url: str, token: str, mode: str) -> AsyncIterator[Callable[[int], Awaitable[dict[str, Any]]]]:
+    """Yield what calls for a refund in plain HTTP, declaring nothing that a client could do."""
+    version = {"auto": "2026-07-28", "legacy": "2025-11-25"}[mode]
+    named = {"Mcp-Method": "tools/call", "Mcp-Name": REFUND} if mode == "auto" else {}
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    about = {"protocolVersion": version, "clientInfo": {"name": "script", "version": "1"}}
+    meta = {f"io.modelcontextprotocol/{name}": value for name, value in {**about, "clientCapabilities": {}}.items()}
+    async with httpx2.AsyncClient(headers=headers, timeout=20, trust_env=False) as http:
+        if mode == "legacy":
+            hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {**about, "capabilities": {}}}
+            http.headers["Mcp-Session-Id"] = (await http.post(url, json=hello)).headers["Mcp-Session-Id"]
+        http.headers["MCP-Protocol-Version"] = version
+
+        async def call(amount: int) -> dict[str, Any]:
+            params = {"name": REFUND, "arguments": {"order": "o-2", "amount": amount}}
+            asked = {**params, "_meta": meta} if mode == "auto" else params
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+            said = (await http.post(url, json=body, headers=named)).text
+            told = next((line[6:] for line in said.splitlines() if line.startswith("data: {")), said)
+            result: dict[str, Any] = json.loads(told)["result"]
+            return result
+
+        yield call
 
 
 async def refund(client: Client, amount: int) -> CallToolResult:
@@ -94,6 +129,45 @@ async def test_a_client_that_can_do_nothing_is_told_what_to_do_and_the_approved_
     assert kinds(pdp, done) == [("decision", "allow"), ("outcome", "executed")]
     assert text_of(again).startswith("Waiting for a human.")
     assert identifier not in text_of(again)
+
+
+@both_eras
+async def test_a_script_without_any_sdk_gets_its_approved_call_through(pdp: Pdp, desk: Desk, mode: str) -> None:
+    ran: Ran = []
+    amount = next(amounts)
+    async with over_http(pdp, ran) as url, scripting(url, pdp.tokens["alice"], mode) as call:
+        waits = await call(amount)
+        await desk.vote(await desk.waits(amount))
+        done = await call(amount)
+    assert waits["isError"] is True
+    assert waits["content"][0]["text"].startswith(f"Waiting for a human. {DID_NOT_RUN}")
+    assert (done["isError"], done["structuredContent"]["id"]) == (False, "o-2")
+    assert ran == [REFUND]
+
+
+@both_eras
+async def test_over_stdio_a_call_is_held_and_runs_when_people_agree(
+    pdp: Pdp, desk: Desk, mode: Any, tmp_path: Path
+) -> None:
+    amount = next(amounts)
+    token, key, journal = tmp_path / "token", tmp_path / "key", tmp_path / "journal"
+    token.write_text(pdp.tokens["alice"])
+    key.write_text(pdp.key)
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "tests.adapters.server_over_stdio", pdp.url, str(key), str(journal)],
+        env={"PDP_CALLER_TOKEN_FILE": str(token), "PATH": os.environ["PATH"]},
+        cwd=ROOT,
+    )
+    async with Client(command, mode=mode) as client:
+        following = Following(client)
+        call = following.begin(amount)
+        await following.held()
+        assert not journal.exists()
+        await desk.vote(await desk.waits(amount))
+        done = await call
+    assert not done.is_error
+    assert journal.read_text() == f"{REFUND}\n"
 
 
 @both_eras
@@ -265,6 +339,26 @@ async def test_only_so_many_calls_are_held_and_the_others_are_told_at_once(pdp: 
     assert text_of(crowded).startswith("Waiting for a human.")
     assert not free.is_error
     assert ran == ["get_order", REFUND]
+
+
+async def test_held_calls_are_in_nobodys_way(pdp: Pdp, desk: Desk) -> None:
+    ran: Ran = []
+    amount = next(amounts)
+    way = Way()
+    async with (
+        reached(pdp, way) as near,
+        over_http(near, ran, held_calls=MAX_HELD_CALLS, hold_s=LONG_S) as url,
+        visiting(url, pdp.tokens["alice"]) as client,
+    ):
+        calls = [Following(client).begin(amount) for _ in range(MAX_HELD_CALLS)]
+        await way.sees("/v1/approvals/", MAX_HELD_CALLS)
+        free = await client.call_tool("get_order", {"order": "o-1"})
+        assert not any(call.done() for call in calls)
+        await desk.vote(await desk.waits(amount), "deny", "Not today.")
+        told = await asyncio.gather(*calls)
+    assert not free.is_error
+    assert ran == ["get_order"]
+    assert all("They say: Not today." in text_of(one) for one in told)
 
 
 @both_eras
