@@ -31,19 +31,23 @@ def denied(answer: Answer) -> Result:
 
 
 def pending(answer: Answer, since: str | None = None) -> Result:
-    """Return the reply to a call that waits for a human; `since`: when they were asked, if that was before."""
+    """Return the reply to a call that waits for a human; `since`: when they were asked, if that was before.
+
+    What a rule suggests instead ("a smaller amount") is left out: people have been asked about this call.
+    """
     ticket = answer.approval
     at = f" at {ticket.url}" if ticket and ticket.url else ""
     so_far = f"People were asked at {since} and have not decided yet." if since else "People have been asked."
     lines = [
         f"{'Still waiting' if since else 'Waiting'} for a human. {DID_NOT_RUN}",
-        *(_line(reason) for reason in answer.reasons),
+        *(f"- {reason.title} ({reason.code})." for reason in answer.reasons),
         f"{so_far} What to do now:",
         f"1. Ask the user to get it approved{at}. You cannot approve it yourself.",
         "2. Once they say it is approved, call the same tool again with the same arguments: then it can run.",
-        "   Other arguments make another call, which asks anew.",
-        f"3. To see how it stands you may call it so before, {RETRY_AFTER_S} seconds apart and a few times at most.",
-        "   Until it has run, do not say that it was done: go on with other work, or end and say what waits.",
+        "   Other arguments make another call, which asks people anew.",
+        f"3. You may also call it again to see how it stands: {RETRY_AFTER_S} seconds apart, and a few times at most.",
+        "4. Do not say that it was done until a call has returned its result.",
+        "   Go on with other work, or end your turn and say what waits.",
         *([f"Approval: {ticket.id}, open until {ticket.expires_at}"] if ticket else []),
         f"Decision: {answer.id}",
     ]

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from pdp.adapters import replies
 from pdp.adapters.client import Client as PdpClient
 from pdp.adapters.pending import MAX_REMEMBERED, SIGN_S, Pending
 from pdp.adapters.replies import DID_NOT_RUN
+from pdp.answer import Answer, ApprovalTicket, Reason, Revisions
 from tests.adapters.stage import Ran, payments, protected, scripted_pdp, text_of
 from tests.adapters.test_pdp_away import answer, http
 
 pytestmark = pytest.mark.promise("adapter.waits")
 
+DOCS = Path(__file__).parent.parent.parent / "docs" / "approvals-in-your-server.md"
 HOLD_S = 0.3
 TICKET = {"id": "apr_1", "status": "open", "expires_at": "2026-01-01T00:15:00Z", "poll": "/v1/approvals/apr_1"}
 WAITS = answer(decision="needs_approval", approval=TICKET)
@@ -103,3 +106,19 @@ async def test_whatever_is_said_of_a_request_the_tool_runs_on_an_allow_alone(
     assert told.is_error
     assert DID_NOT_RUN in text_of(told)
     assert len(asked) == (4 if asks_again else 3)
+
+
+async def test_what_the_docs_say_a_model_reads_is_what_it_reads() -> None:
+    page = "https://pdp.example/console/approvals/apr_1"
+    told = replies.pending(
+        Answer(
+            id="dec_1",
+            decision="needs_approval",
+            reasons=[Reason("gates.amount", "A large amount needs a human's yes", "Call with a smaller amount.")],
+            revisions=Revisions(),
+            evaluated_at="2026-01-01T00:00:00.000Z",
+            elapsed_ms=1.0,
+            approval=ApprovalTicket("apr_1", "open", "2026-01-01T00:15:00.000Z", "/v1/approvals/apr_1", page),
+        )
+    )
+    assert f"```text\n{told['content'][0]['text']}\n```" in DOCS.read_text()
