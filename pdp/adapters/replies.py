@@ -43,7 +43,7 @@ def pending(answer: Answer, since: str | None = None) -> Result:
         *(f"- {reason.title} ({reason.code})." for reason in answer.reasons),
         f"{so_far} What to do now:",
         f"1. Ask the user to get it approved{at}. You cannot approve it yourself.",
-        "2. Once they say it is approved, call the same tool again with the same arguments: then it can run.",
+        "2. As soon as they say it is approved, call the same tool again with the same arguments: then it can run.",
         "   Other arguments make another call, which asks people anew.",
         f"3. You may also call it again to see how it stands: {RETRY_AFTER_S} seconds apart, and a few times at most.",
         "4. Do not say that it was done until a call has returned its result.",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,29 @@ async def test_a_page_that_nobody_answers_is_taken_back_once_people_decided(pdp:
         await desk.vote(await desk.waits(9000))
         done = await call
     assert not done.is_error
+    assert ran == ["create_refund"]
+
+
+async def test_a_client_that_cancels_under_an_open_page_frees_its_place_and_its_call_never_runs(
+    pdp: Pdp, desk: Desk
+) -> None:
+    ran: Ran = []
+    way, user = Way(pages=True), User(None)
+    async with alice(pdp, way, ran, "legacy", user, held_calls=1, hold_s=600) as client:
+        call = asyncio.create_task(client.call_tool("create_refund", {**REFUND, "amount": 9004}))
+        await user.asked.wait()
+        await way.sees("/v1/approvals/")
+        call.cancel()
+        with suppress(asyncio.CancelledError):
+            await call
+        await desk.vote(await desk.waits(9004))  # a yes that nobody waits for any more
+        held = asyncio.create_task(way.sees("/v1/approvals/", 2))
+        while not held.done():  # until the server has heard of it, the one place is taken
+            other = asyncio.create_task(client.call_tool("create_refund", {**REFUND, "amount": 9003}))
+            await asyncio.wait({other, held}, return_when=asyncio.FIRST_COMPLETED)
+        await held
+        await desk.vote(await desk.waits(9003))
+        assert not (await other).is_error
     assert ran == ["create_refund"]
 
 

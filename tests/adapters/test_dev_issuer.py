@@ -50,7 +50,7 @@ async def test_the_sample_tokens_are_good_or_bad_as_their_names_say(tmp_path: Pa
         async with served(issuer_app(issuer), bound):
             await verifier.start()
             codes = {}
-            for name, token in tokens(issuer, clock()).items():
+            for name, token in tokens(issuer, clock(), BEARERS).items():
                 try:
                     await verifier.verify(token, {issuer.url: [AUDIENCE]})
                 except Refused as refusal:
