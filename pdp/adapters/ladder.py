@@ -141,8 +141,10 @@ def _sign_of_life(ctx: Context, ticket: ApprovalTicket) -> Tell | None:
     if token is None:
         return None
 
+    at = f" at {ticket.url}" if ticket.url else ""
+
     async def tell(held_s: float) -> None:
-        await ctx.session.report_progress(round(held_s, 1), message=f"Waiting for a person to approve {ticket.id}")
+        await ctx.session.report_progress(round(held_s, 1), message=f"Waiting for a person to approve {ticket.id}{at}")
 
     return tell
 
