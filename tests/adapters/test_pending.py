@@ -11,9 +11,10 @@ from mcp import Client
 
 from pdp.adapters import replies
 from pdp.adapters.client import Client as PdpClient
-from pdp.adapters.pending import MAX_REMEMBERED, SIGN_S, Pending
+from pdp.adapters.pending import MAX_HELD_CALLS, MAX_REMEMBERED, SIGN_S, Pending
 from pdp.adapters.replies import DID_NOT_RUN
 from pdp.answer import Answer, ApprovalTicket, Reason, Revisions
+from pdp.query import Credential, Query, ToolRef
 from tests.adapters.stage import Ran, payments, protected, scripted_pdp, text_of
 from tests.adapters.test_pdp_away import answer, http
 
@@ -59,6 +60,29 @@ async def test_a_client_that_does_not_read_is_not_waited_for() -> None:
     assert told
     assert told.status == "open"
     assert time.perf_counter() - began < 4 * SIGN_S
+
+
+async def test_looks_at_requests_leave_the_connections_for_decisions_free() -> None:
+    asked, all_wait, over = list[bytes](), asyncio.Event(), asyncio.Event()
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        if asked[-1]:
+            writer.write(answer())
+            return
+        if len(asked) == MAX_HELD_CALLS:
+            all_wait.set()
+        await over.wait()  # nobody decides
+        writer.write(standing())
+
+    async with scripted_pdp(write, asked) as pdp:
+        client = PdpClient(pdp.url, pdp.key, deadline_s=2.0)
+        looks = [asyncio.create_task(client.standing("apr_1", 60.0)) for _ in range(MAX_HELD_CALLS)]
+        await asyncio.wait_for(all_wait.wait(), 20)
+        decided = await client.decide(Query(Credential(access_token="t"), ToolRef("s", "t"), {}))
+        over.set()
+        assert {look.status for look in await asyncio.gather(*looks)} == {"open"}
+        await client.close()
+    assert decided.decision == "allow"
 
 
 async def test_what_is_remembered_of_requests_is_bounded() -> None:
