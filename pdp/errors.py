@@ -148,6 +148,12 @@ REFUSALS: dict[str, Meaning] = {
     "approvals.too_many": Meaning(
         "Too many calls of this caller wait for people already", "Wait until some are decided, or cancel some."
     ),
+    "approvals.expired": Meaning(
+        "Nobody decided about this call in time", "Tell the user. Call again only if they want people asked once more."
+    ),
+    "approvals.withdrawn": Meaning(
+        "The request for approval was withdrawn", "Tell the user. Call again only if they want people asked once more."
+    ),
     "approvals.spent": Meaning(
         "The approval was used or withdrawn while this call was decided", "Call again: that asks for another approval."
     ),

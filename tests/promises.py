@@ -543,6 +543,14 @@ PROMISES = {
         "A refusal says that the tool did not run, and what would help.",
         "mcp-adapters.md, section 3",
     ),
+    "adapter.waits": Promise(
+        "A call that needs an approval waits as its client can bear, and runs once people agreed, never before.",
+        "mcp-adapters.md, section 3",
+    ),
+    "adapter.pages": Promise(
+        "A client that opens pages is shown the one about its call; that it was opened approves nothing.",
+        "mcp-adapters.md, section 3.2",
+    ),
     "adapter.token": Promise(
         "The caller's token is handed on unread, and nobody speaks for another.",
         "contracts, section 9",

@@ -1,7 +1,7 @@
 """Ask the PDP. Whatever goes wrong on the way is one exception, and the adapter denies on it: there is no fail-open."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from ..query import Credential, Query
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 0.75  # outlasts the PDP's own deadlines of 0.2 s to decide and 0.3 s to record
+SLOW_S = 5.0  # beyond the wait that was asked for: people take minutes, so a slow look at what they said harms nobody
 MAX_ANSWER = 1024 * 1024  # bytes: an answer has one kilobyte, a list of 200 tools twenty
 MAX_TOOLS = 200  # of one question what is visible
 OK = 200
@@ -42,6 +43,14 @@ class Listed(Struct, frozen=True):
 
     name: str
     definition_digest: str
+
+
+class Standing(Struct, frozen=True):
+    """How a request for approval stands. `approval`: the state of what came of it; only `active` can still be used."""
+
+    status: Literal["open", "approved", "denied", "expired", "cancelled", "superseded"]
+    opened_at: str
+    approval: str | None = None
 
 
 class _Listing(Struct, frozen=True):
@@ -79,6 +88,7 @@ class Client:
         if not deadline_s > 0:
             raise Fault("The adapter's deadline takes more than 0 seconds.")
         self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)
+        self._watch = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)  # waits in nobody's way
         self._deadline_s = deadline_s
         if self._http.is_open_line:
             logger.warning("%s is plain http to another machine: keys and tokens can be read on the way", url)
@@ -110,18 +120,35 @@ class Client:
         """Say what became of a call. Raises `PdpAway` when the PDP did not take it."""
         await self._ask(f"/v1/decisions/{quote(decision, safe='')}/outcome", _json(outcome))
 
+    async def standing(self, approval: str, wait_s: float) -> Standing:
+        """Return how a request for approval stands, once it is decided or `wait_s` seconds from now. Raises `PdpAway`.
+
+        It comes over connections of its own, so that no decision waits behind it.
+        """
+        path = f"/v1/approvals/{quote(approval, safe='')}?wait={wait_s:.3f}"
+        body = await _answered(self._watch.get(path, wait_s + SLOW_S))
+        try:
+            return msgspec.json.decode(body, type=Standing)
+        except msgspec.DecodeError as error:
+            raise PdpAway("pdp.garbled", str(error)) from None
+
     async def close(self) -> None:
         """Close the connections."""
+        await self._watch.close()
         await self._http.close()
 
     async def _ask(self, path: str, body: bytes) -> bytes:
-        try:
-            reply = await self._http.post(path, body, self._deadline_s)
-        except NoReply as error:
-            raise PdpAway("pdp.late" if error.late else "pdp.unreachable", str(error)) from None
-        if reply.status != OK:
-            raise _away(reply)
-        return reply.body
+        return await _answered(self._http.post(path, body, self._deadline_s))
+
+
+async def _answered(asking: Awaitable[Reply]) -> bytes:
+    try:
+        reply = await asking
+    except NoReply as error:
+        raise PdpAway("pdp.late" if error.late else "pdp.unreachable", str(error)) from None
+    if reply.status != OK:
+        raise _away(reply)
+    return reply.body
 
 
 def _json(value: Struct) -> bytes:

@@ -33,6 +33,15 @@ Run = Callable[[dict[str, Any]], Awaitable[Result]]
 """Runs the tool with the arguments decided on and returns its result as a wire dict."""
 
 
+Wait = Callable[[Answer], Awaitable[Result]]
+"""Deals with a call that waits for people, and returns what its caller reads."""
+
+
+async def told_at_once(answer: Answer) -> Result:
+    """Return the reply that says so: a `Wait` that does not wait."""
+    return replies.pending(answer)
+
+
 class Call(Struct, frozen=True):
     """One tool call as it arrived. `definition` is None for a tool that the server does not list now."""
 
@@ -53,8 +62,11 @@ class Enforcer:
         self._notify = notify
         self._outcomes = Outcomes(client)
 
-    async def call(self, call: Call, run: Run) -> Result:
-        """Run an allowed call and return its result; return the reply that explains it for every other."""
+    async def call(self, call: Call, run: Run, wait: Wait = told_at_once) -> Result:
+        """Run an allowed call and return its result; return the reply that explains it for every other.
+
+        What needs an approval is `wait`'s to deal with; to find out what became of it, it asks by another `call`.
+        """
         arguments, misfit = _canonical(call)
         if misfit is not None and not misfit.sayable:
             logger.warning("call of %s denied without a decision: %s", call.tool, misfit.hint)
@@ -71,7 +83,7 @@ class Enforcer:
             self._leave(answer)
             return replies.refused(misfit, answer.id) if answer.decision != "deny" else _denied(answer, misfit)
         if answer.decision != "allow":
-            return replies.pending(answer) if answer.decision == "needs_approval" else replies.denied(answer)
+            return await wait(answer) if answer.decision == "needs_approval" else replies.denied(answer)
         return await self._allowed(answer, call.definition, arguments, run)
 
     async def visible(self, token: str | None, definitions: Sequence[Definition]) -> frozenset[str]:

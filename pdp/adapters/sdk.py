@@ -10,7 +10,9 @@ inner call is not decided on: write the shared part as a function, or go through
 Resources and prompts are not decided on yet. They are denied, and their lists are empty, unless
 `unsafe_pass_methods` names the methods to let through undecided.
 
-The SDK calls its middleware interface provisional; nothing else of this package knows it.
+A call that needs an approval is held, or answered with what to do, as its client allows: ladder.py.
+
+The SDK calls its middleware interface provisional; nothing else of this package but ladder.py knows it.
 """
 
 import hashlib
@@ -31,16 +33,18 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.types import INVALID_PARAMS
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AnyHttpUrl, BaseModel
 
+from ..answer import Answer
 from ..errors import REFUSALS, Fault
 from ..query import MAX_NAME
 from .client import DEADLINE_S, Client
 from .context import context_of
 from .definitions import Definitions, Digests
-from .enforce import Call, Enforcer
+from .enforce import Call, Enforcer, Wait, told_at_once
+from .ladder import Ladder, is_modern, without_round
 from .notify import Notify, log_notice
+from .pending import HELD_CALLS, HOLD_S, Pending
 from .replies import Result, envelope
 
 logger = logging.getLogger(__name__)
@@ -71,20 +75,25 @@ def protect(
     bearer: bool | None = None,
     token_file: Path | None = None,
     notify: Notify = log_notice,
+    hold_s: float = HOLD_S,
+    held_calls: int = HELD_CALLS,
     unsafe_pass_methods: Collection[str] = (),
 ) -> "PdpMiddleware":
     """Have every tool call of `server` decided by the PDP at `pdp` (or its unix socket), asked with an adapter's `key`.
 
-    `server_id` is the id the PDP knows this server by. Whoever calls is known by a bearer token over HTTP
-    (`bearer`, the default for an `MCPServer` with `auth`), or by the token in `token_file` (default: the file that
-    PDP_CALLER_TOKEN_FILE names) over stdio. `notify` tells those of a call whom the policy says to tell, before it
-    is made; by default it writes a line to the logger `mcp_pdp.notify`. Raises `Fault` when there is neither, and
-    for settings that cannot work.
+    `server_id` is the id the PDP knows this server by. Whoever calls is known by a bearer token over HTTP (`bearer`,
+    the default for an `MCPServer` with `auth`), or by the token in `token_file` (default: the file that
+    PDP_CALLER_TOKEN_FILE names) over stdio. A call that waits for people is held for up to `hold_s` seconds where its
+    client can bear that (0: never), `held_calls` of them at a time. `notify` tells those of a call whom the policy says
+    to tell, before it is made; by default it writes a line to the logger `mcp_pdp.notify`. Raises `Fault` for settings
+    that cannot work, and when nothing says who calls.
     """
     if not 0 < len(server_id) <= MAX_NAME or "/" in server_id or "*" in server_id:
         raise Fault(f"server_id takes 1 to {MAX_NAME} characters without / and *: the id the PDP knows the server by.")
-    enforcer = Enforcer(Client(pdp, key, deadline_s, uds), server_id, notify)
-    guard = PdpMiddleware(enforcer, _token(server, bearer, token_file), unsafe_pass_methods)
+    client = Client(pdp, key, deadline_s, uds)
+    ladder = Ladder(Pending(client, held_calls), hold_s)
+    enforcer = Enforcer(client, server_id, notify)
+    guard = PdpMiddleware(enforcer, ladder, _token(server, bearer, token_file), unsafe_pass_methods)
     low = server._lowlevel_server if isinstance(server, MCPServer) else server  # noqa: SLF001  # no public way to it
     low.lifespan = guard.closing_with(low.lifespan)
     low.middleware.append(guard)
@@ -161,13 +170,16 @@ class FileToken:
 class PdpMiddleware:
     """Middleware for `Server.middleware`: decides tool calls, filters the tool list, denies what is not decided on."""
 
-    def __init__(self, enforcer: Enforcer, token: Token, unsafe_pass_methods: Collection[str] = ()) -> None:
+    def __init__(
+        self, enforcer: Enforcer, ladder: Ladder, token: Token, unsafe_pass_methods: Collection[str] = ()
+    ) -> None:
         wrong = DECIDED & set(unsafe_pass_methods)
         if wrong:
             raise Fault(f"unsafe_pass_methods names {sorted(wrong)}: tool calls are what is decided on.")
         if unsafe_pass_methods:
             logger.warning("unsafe_pass_methods: %s are let through undecided", ", ".join(sorted(unsafe_pass_methods)))
         self._enforcer = enforcer
+        self._ladder = ladder
         self._token = token
         self._passed = PASSED | set(unsafe_pass_methods)
         self._digests = Digests()
@@ -208,7 +220,15 @@ class PdpMiddleware:
             await self._enforcer.close()
 
     async def _call(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        params = ctx.params or {}
+        async def wait(answer: Answer) -> Result:
+            reply = await self._ladder.wait(ctx, answer)
+            return reply if reply is not None else await self._attempt(ctx, call_next, told_at_once)
+
+        return _finished(ctx, await self._attempt(ctx, call_next, wait))
+
+    async def _attempt(self, ctx: Context, call_next: CallNext, wait: Wait) -> Result:
+        """Have a call decided from the start: token, definition and arguments are those of this moment."""
+        params = dict(ctx.params or {})
         name, arguments = params.get("name"), params.get("arguments")
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not isinstance(arguments, dict | None):
             raise MCPError(INVALID_PARAMS, "Invalid request parameters")
@@ -223,9 +243,10 @@ class PdpMiddleware:
         )
 
         async def run(decided: dict[str, Any]) -> Result:
-            return _wire(await call_next(replace(ctx, params={**params, "name": name, "arguments": decided})))
+            given = {**without_round(params), "name": name, "arguments": decided}
+            return _wire(await call_next(replace(ctx, params=given)))
 
-        return _finished(ctx, await self._enforcer.call(call, run))
+        return await self._enforcer.call(call, run, wait)
 
     async def _list(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         result = _wire(await call_next(ctx))
@@ -278,18 +299,14 @@ def _meta(ctx: Context) -> Mapping[str, Any]:
     return meta if isinstance(meta, Mapping) else {}
 
 
-def _is_modern(ctx: Context) -> bool:
-    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-
-
 def _uncached(ctx: Context) -> dict[str, Any]:
     """Return the members that keep a list from being shown to others, or after it changed (SEP-2549)."""
-    return {"cacheScope": "private", "ttlMs": 0} if _is_modern(ctx) else {}
+    return {"cacheScope": "private", "ttlMs": 0} if is_modern(ctx) else {}
 
 
 def _finished(ctx: Context, result: Result) -> Result:
     """Return a result as the era of the connection wants it: the SDK sends what we return as it is."""
-    return {"resultType": "complete", **result} if _is_modern(ctx) else result
+    return {"resultType": "complete", **result} if is_modern(ctx) else result
 
 
 def _wire(result: HandlerResult) -> Result:

@@ -12,14 +12,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, TextContent
 
 from pdp.adapters.replies import DECISION
-from pdp.adapters.sdk import PdpMiddleware, protect
+from pdp.adapters.sdk import AnyServer, PdpMiddleware, protect
 from pdp.app import Service, open_service
 from pdp.audit.entry import Entry
 from pdp.audit.office import Office
 from pdp.audit.read import find_entries
 from pdp.dev.issuer import DevIssuer, open_issuer
 from pdp.dev.loopback import loopback_socket, served
-from pdp.dev.seed import AUDIENCE, BEARERS, DIRECT_CLIENT, REVIEW, SERVER, Bearer, people_of, tokens
+from pdp.dev.seed import AUDIENCE, BEARERS, DIRECT_CLIENT, REVIEW, SERVER, VOTERS, Bearer, people_of, tokens
 from pdp.dev.server import add_tools
 from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_identity
@@ -101,7 +101,7 @@ async def real_pdp(folder: Path) -> AsyncIterator[Pdp]:
     async with open_service(settings, clock) as service:
         with loopback_socket() as bound:
             async with served(service.app, bound) as url:
-                callers = tokens(issuer, clock(), (*BEARERS, Bearer("pat", "Pat", "u-pat")))
+                callers = tokens(issuer, clock(), (*BEARERS, *VOTERS, Bearer("pat", "Pat", "u-pat")))
                 pdp = Pdp(url, key, callers, settings.data_dir, service, issuer, clock)
                 await pdp.take_in(await definitions_of(payments([])), read_reviews(REVIEW).tools, SERVER)
                 yield pdp
@@ -133,9 +133,9 @@ async def scripted_pdp(
         server.close()
 
 
-def payments(ran: Ran) -> MCPServer[Any]:
+def payments(ran: Ran, **auth: Any) -> MCPServer[Any]:
     """Return the sample server, unprotected; its tools put their names into `ran`."""
-    server: MCPServer[Any] = MCPServer("payments")
+    server: MCPServer[Any] = MCPServer("payments", **auth)
     add_tools(server, ran.append)
     return server
 
@@ -146,7 +146,7 @@ async def definitions_of(server: MCPServer[Any]) -> list[dict[str, Any]]:
 
 
 def protected(
-    server: MCPServer[Any], pdp: Pdp, folder: Path, who: str = "alice", server_id: str = SERVER, **options: Any
+    server: AnyServer, pdp: Pdp, folder: Path, who: str = "alice", server_id: str = SERVER, **options: Any
 ) -> PdpMiddleware:
     """Protect a server that is reached in memory or over stdio, called by one of the sample callers."""
     file = folder / f"{who}.token"

@@ -172,6 +172,11 @@ async def test_a_server_with_bearers_never_speaks_for_nobody(pdp: Pdp) -> None:
         {"server_id": "a/b"},
         {"server_id": "*"},
         {"deadline_s": 0},
+        {"hold_s": -1},
+        {"hold_s": 601},
+        {"hold_s": float("nan")},
+        {"held_calls": -1},
+        {"held_calls": 65},
     ],
 )
 async def test_settings_that_cannot_work_are_refused_at_the_start(tmp_path: Path, wrong: dict[str, Any]) -> None:
