@@ -10,12 +10,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..decide import PolicyInput
+from ..engine import ELIGIBLE, PLAN, QUORUM
 from ..enrich import AgentFacts, PersonFacts
 from ..errors import OtherPolicy, Refused
 from ..policy.live import Active
 from ..vet import Tool
-
-PLAN, ELIGIBLE, QUORUM = "approvals/plan", "approvals/eligible", "approvals/quorum"
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[int, Meta(ge=0)]

@@ -4,6 +4,8 @@ from typing import Protocol
 
 VERDICT = "pdp/decision/verdict"
 VISIBLE = "pdp/decision/visible"
+PLAN, ELIGIBLE, QUORUM = "approvals/plan", "approvals/eligible", "approvals/quorum"
+ENTRYPOINTS = (VERDICT, VISIBLE, PLAN, ELIGIBLE, QUORUM)  # all that is ever asked
 
 
 class Engine(Protocol):

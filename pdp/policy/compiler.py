@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..engine import VERDICT, VISIBLE
+from ..engine import ENTRYPOINTS
 from ..errors import Fault
 from .advice import Words, advise, words_of
 from .archive import MODULE, read_archive
@@ -56,9 +56,10 @@ class Compiler:
         return self._answer(self._run(("inspect", "--annotations", "--format", "json", "."), folder))
 
     def compile(self, folder: Path, capabilities: Path, target: Path) -> bytes:
-        """Return the rules of `folder` as a WebAssembly module that answers both entrypoints; `target` is written."""
+        """Return the rules of `folder` as a WebAssembly module that answers every entrypoint; `target` is written."""
         flags = ("--target", "wasm", "--capabilities", str(capabilities), "--output", str(target))
-        done = self._run(("build", *flags, "--entrypoint", VERDICT, "--entrypoint", VISIBLE, "."), folder)
+        asked = [f"--entrypoint={entrypoint}" for entrypoint in ENTRYPOINTS]
+        done = self._run(("build", *flags, *asked, "."), folder)
         if done.returncode:
             raise Fault(f"OPA could not compile the rules to WebAssembly: {done.stderr.strip()}")
         return read_archive(target)[MODULE]

@@ -30,7 +30,7 @@ def test_the_same_files_make_the_same_bundle_byte_for_byte(opa: Path, pack: Pack
 
 
 def test_the_bundle_holds_every_rule_and_no_test(pack: Pack, source: Path) -> None:
-    folders = ("pdp", "lib", "permits", "guards", "gates", "duties")
+    folders = ("pdp", "lib", "permits", "guards", "gates", "duties", "approvals")
     rules = {f"{folder}/{file.name}" for folder in folders for file in (source / folder).glob("*.rego")}
     expected = {name for name in rules if not name.endswith("_test.rego")}
     assert names_in(pack.bundle) == expected | {"data.json", ".manifest"}

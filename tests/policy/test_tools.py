@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.promise("policy.tools")
-FOLDERS = ("pdp", "lib", "permits", "guards", "gates", "duties")
+FOLDERS = ("pdp", "lib", "permits", "guards", "gates", "duties", "approvals")
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
