@@ -3,9 +3,10 @@
 from typing import Protocol
 
 VERDICT = "pdp/decision/verdict"
+VERDICTS = "pdp/decision/verdicts"
 VISIBLE = "pdp/decision/visible"
 PLAN, ELIGIBLE, QUORUM = "approvals/plan", "approvals/eligible", "approvals/quorum"
-ENTRYPOINTS = (VERDICT, VISIBLE, PLAN, ELIGIBLE, QUORUM)  # all that is ever asked
+ENTRYPOINTS = (VERDICT, VERDICTS, VISIBLE, PLAN, ELIGIBLE, QUORUM)  # all that is ever asked
 
 
 class Engine(Protocol):

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from ..decide import Reply, read_reply, verdict_from
-from ..engine import VERDICT, Engine
+from ..engine import VERDICT, VERDICTS, Engine
 from ..errors import Refused
 from .cases import Row, Table
 from .form import ASKED
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 WITHIN_S = 5.0  # one evaluation takes a fraction of a millisecond; the engine may still be warming up
+TOGETHER = 32  # inputs in one question: while calls go on, each question waits for its turn on the loop
 AT_ONCE = 8  # more keeps no engine busier, and holds other callers up
 ALWAYS: Mapping[str, int] = MappingProxyType({})
 NO_VERDICT = frozenset({"engine.garbled", "engine.undefined"})  # the engine is well, and this input has no verdict
@@ -80,6 +83,18 @@ async def verdict_on(engine: Engine, pack: "Pack", document: Document) -> Reply 
         raise
 
 
+async def verdicts_on(engine: Engine, pack: "Pack", documents: Sequence[Document]) -> list[Reply | None]:
+    """Return the verdicts on several inputs, asked for together; one by one when that has no answer."""
+    try:
+        listed = msgspec.json.decode(await ask(engine, VERDICTS, {"calls": documents}), type=list[Raw])
+        if len(listed) == len(documents):
+            return [read_reply(bytes(one), pack) for one in listed]
+    except Refused as refusal:
+        if refusal.code not in NO_VERDICT:
+            raise
+    return [await verdict_on(engine, pack, document) for document in documents]
+
+
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
     """Do `work` on every item, a few at once; the results come in no order. `items` is read as they are worked on."""
     waiting = iter(items)
@@ -130,14 +145,24 @@ async def try_losses(
     `often` says on how many of the inputs at most to try a rule, by code; the others are tried on all.
     """
     untried = Untried({code: rule.text for code, rule in pack.rules.items()}, often)
-    found: list[Problem] = []
-    for name, document in documents.items():
-        before = await verdict_on(engine, pack, document)
+    found, trials = [], []
+    for (name, document), before in zip(
+        documents.items(), await verdicts_on(engine, pack, list(documents.values())), strict=True
+    ):
         if before is None:
             found += await no_verdict(engine, pack, name, document)
-            continue
-        found += await _gains_by(engine, pack, name, before, untried.of(document, before))
-    return found
+        else:
+            trials += [_Trial(name, before, loss, spoilt) for loss, spoilt in untried.of(document, before)]
+    return found + _sorted(await each(_together(trials), lambda some: _gained_on(engine, pack, some)))
+
+
+class _Trial(NamedTuple):
+    """An input that lost a fact, and the verdict before it did."""
+
+    name: str
+    before: Reply
+    loss: Loss
+    document: Document
 
 
 async def no_verdict(engine: Engine, pack: "Pack", name: str, document: Document) -> list[Problem]:
@@ -157,16 +182,20 @@ async def _contradicts_itself(engine: Engine, rule: Rule, document: Document) ->
     return False
 
 
-async def _gains_by(
-    engine: Engine, pack: "Pack", name: str, before: Reply, tried: Iterable[tuple[Loss, Document]]
-) -> list[Problem]:
-    async def gained(spoilt: tuple[Loss, Document]) -> list[Problem]:
-        loss, document = spoilt
-        after = await verdict_on(engine, pack, document)
-        found = [gain for gain in gains(before, after) if not is_asked_for(loss, _text(pack, gain.code))]
-        return [_gained(pack, gain.code, gain.what, name, loss) for gain in found]
+async def _gained_on(engine: Engine, pack: "Pack", trials: Sequence[_Trial]) -> list[Problem]:
+    verdicts = await verdicts_on(engine, pack, [trial.document for trial in trials])
+    return [
+        _gained(pack, gain.code, gain.what, trial.name, trial.loss)
+        for trial, after in zip(trials, verdicts, strict=True)
+        for gain in gains(trial.before, after)
+        if not is_asked_for(trial.loss, _text(pack, gain.code))
+    ]
 
-    return _sorted(await each(tried, gained))
+
+def _together(tried: Iterable[T]) -> Iterator[list[T]]:
+    waiting = iter(tried)
+    while some := list(islice(waiting, TOGETHER)):
+        yield some
 
 
 def _text(pack: "Pack", code: str) -> str:

@@ -73,6 +73,14 @@ owed[name] := duty if {
 codes(folder, names) := [concat(".", [folder, name]) | some name in manifest[folder]; name in names]
 
 # METADATA
+# title: The verdicts on several calls
+# description: One call in, one verdict out, in the same order. So a policy is tried before it answers anybody.
+# entrypoint: true
+# schemas:
+#   - input: {type: object, properties: {calls: {type: array}}}
+verdicts := [judged | some call in input.calls; judged := verdict with input as call]
+
+# METADATA
 # title: Which tools a caller may see
 # description: |
 #   One call in, one entry out, in the same order; a call without a named tool has none, and its reader refuses the answer.

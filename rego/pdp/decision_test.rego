@@ -183,3 +183,24 @@ test_a_permit_about_the_caller_alone_that_does_not_apply_shows_nothing if {
 		look(listed, {"p": {"applies": wrong}}, guards, [tool]).tools == [object.union(sight, {"visible": false, "permits": []})]
 	}
 }
+
+test_several_calls_have_a_verdict_each_in_their_order if {
+	calls := [{"n": 1}, {"n": 2}, {}]
+	said := decision.verdicts with input as {"calls": calls}
+		with data.manifest as {"permits": [], "guards": ["g"], "gates": [], "duties": [], "revision": "sha256:r"}
+		with data.guards as {"g": {"holds": true}}
+	count(said) == 3
+	every one in said {
+		one.effect == "deny"
+		one.revision == "sha256:r"
+	}
+}
+
+test_each_verdict_is_on_its_own_call if {
+	said := decision.verdicts with input as {"calls": [{"approval": {"gates": ["gates.x"]}}, {}]}
+		with data.manifest as {"permits": [], "guards": [], "gates": ["x"], "duties": [], "revision": "sha256:r"}
+	said[0].shut_gates == []
+	said[1].shut_gates == ["gates.x"]
+}
+
+test_no_calls_have_no_verdicts if decision.verdicts == [] with input as {"calls": []}
