@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -30,7 +31,7 @@ from pdp.errors import Fault, Rejected
 from pdp.store import approvals as store
 from pdp.store.moment import moment, on_clock
 from pdp.store.sql import reading, transaction
-from pdp.times import system_clock
+from pdp.times import rfc3339, system_clock
 from tests.conftest import FakeClock
 from tests.rooms import Rooms, open_rooms
 
@@ -321,3 +322,20 @@ async def test_the_past_is_listed_newest_first_and_compared_with_the_last_yes_to
         none = await store.read_approved_before(connection, {**now, "server": "elsewhere"})
     assert listed == past[:0:-1]
     assert (before and before["id"], none) == (past[1], None)
+
+
+@pytest.mark.promise("approvals.time")
+@pytest.mark.parametrize("ahead_s", [-7200, 7200])
+async def test_a_replica_whose_clock_is_wrong_neither_shortens_nor_stretches_anything(
+    ahead_s: int, rooms: Rooms, office: Office, clock: FakeClock
+) -> None:
+    wrong = FakeClock(clock() + timedelta(seconds=ahead_s))
+    skewed = Office(on_clock(rooms.store, clock), rooms.log, wrong)
+    opened, _ = await requests.ask(skewed, call(), TERMS)
+    assert opened["expires_at"] == rfc3339(clock() + timedelta(seconds=TERMS.decide_within_s))
+    await requests.sweep(skewed)
+    await requests.vote(skewed, opened["id"], ballot("carol"), two_of_us)
+    granted_now = await requests.vote(office, opened["id"], ballot("dave"), two_of_us)
+    assert granted_now["state"] == "approved"
+    clock.advance(TERMS.execute_within_s - 1)
+    assert (await requests.use(skewed, opened["id"], opened["action_digest"], "dec_2"))["state"] == "spent"

@@ -229,3 +229,17 @@ async def test_the_record_names_the_request_and_the_approval_that_was_used(bench
     body = entry["entry"]["body"]
     assert body["approval"] == identifier
     assert body["input"]["approval"]["approvers"] == ["dave"]
+
+
+@pytest.mark.promise("approvals.once")
+async def test_a_restart_between_asking_and_agreeing_loses_nothing(tmp_path: Path, clock: FakeClock) -> None:
+    org = calm(tmp_path / "org")
+    async with running(tmp_path / "pdp", clock, org_dir=org) as before:
+        await know(before, APPROVERS)
+        identifier = await asked(before)
+    async with running(tmp_path / "pdp", clock, org_dir=org) as bench:
+        assert await asked(bench) == identifier
+        await vote(bench, identifier, "dave")
+    async with running(tmp_path / "pdp", clock, org_dir=org) as after:
+        assert (await after.ask("create_refund", REFUND))["decision"] == "allow"
+        assert (await after.ask("create_refund", REFUND))["decision"] == "needs_approval"

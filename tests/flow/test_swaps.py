@@ -72,7 +72,7 @@ async def test_fifty_swaps_with_a_sidecar_fail_no_request_and_mix_no_answer(
     more = {"PDP_ORG_DIR": str(org), "PDP_OPA_URL": f"unix://{socket_folder}/s", "PDP_LOG_LEVEL": "warning"}
     async with serving(home, ROOT, **more) as (pid, port):
         async with sidecar(socket_folder, f"http://127.0.0.1:{port}", key) as opa:
-            await swaps.until(lambda: bool(variants_of(home.data_dir)), "the sidecar to take up the first policy")
+            await swaps.until(lambda: bool(variants_of(home.data_dir, offered=False)), "a first policy taken up")
             async with swaps.loaded(home, port) as load:
                 took = await swaps.swapped(org, load, SWAPS)
             assert opa.returncode is None
