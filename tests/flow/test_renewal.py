@@ -107,6 +107,7 @@ async def test_a_renewal_says_what_changed_who_asked_and_what_is_to_be_reviewed(
     assert len(changing.records("policy.activated")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["place", "schema", "capabilities", "form", "law", "probe"])
 async def test_a_mistake_of_each_kind_that_is_saved_never_replaces_what_is_good(changing: Changing, step: str) -> None:
     name = next(name for name in NAMES if step in checkers(CANARY / name))
@@ -131,6 +132,7 @@ async def test_a_mistake_of_each_kind_that_is_saved_never_replaces_what_is_good(
     assert await changing.metric("pdp_policy_refused") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"risk: [unclosed", b"\xff\xfe\x00", b"guards: {risk_ceiling: {raed: 1}}", b"a: 1\na: 2"]
 )
@@ -144,6 +146,7 @@ async def test_values_that_cannot_be_read_never_replace_what_is_good(changing: C
     assert json.loads(record)["by"] == "pep_test"
 
 
+@pytest.mark.slow
 async def test_folders_that_are_gone_never_replace_what_is_good(changing: Changing) -> None:
     good = changing.active
     shutil.rmtree(changing.org)
@@ -161,6 +164,7 @@ def fragile(tmp_path: Path) -> Path:
     return script
 
 
+@pytest.mark.slow
 async def test_an_opa_that_does_not_start_is_said_once_and_tried_again(fragile: Path, tmp_path: Path) -> None:
     async with running(tmp_path / "data", org_dir=swaps.own_rules(tmp_path / "org"), opa_binary=fragile) as pdp:
         changing = Changing(pdp, tmp_path / "org")
@@ -248,6 +252,7 @@ async def reading(tmp_path: Path, clock: FakeClock, meanwhile: Callable[[int], N
             await renewal.close()
 
 
+@pytest.mark.slow
 @pytest.mark.promise("live.watched")
 async def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path, clock: FakeClock) -> None:
     org = swaps.own_rules(tmp_path / "org")
@@ -268,6 +273,7 @@ async def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Pa
         assert renewal.notices.rejection is None
 
 
+@pytest.mark.slow
 async def test_files_that_never_rest_are_not_built(tmp_path: Path, clock: FakeClock) -> None:
     org = swaps.own_rules(tmp_path / "org")
     async with reading(tmp_path, clock, lambda turn: swaps.place(org, turn) if turn > 1 else None) as renewal:
@@ -292,6 +298,7 @@ async def test_a_call_that_began_under_the_old_policy_ends_under_it(changing: Ch
     await until(lambda: engine.pid is None, SOON_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["building", "starting", "ready", "switched"])
 async def test_a_renewal_under_way_when_the_service_stops_leaves_nothing_behind(
     socket_folder: Path, moment: str

@@ -89,6 +89,7 @@ async def test_an_old_signed_policy_is_not_served_again_even_after_a_restart(
         assert (await bench.ask())["decision"] == "allow"
 
 
+@pytest.mark.slow
 async def test_another_replica_with_a_data_directory_of_its_own_remembers_too(
     office: Office, later: FakeClock, tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ async def in_force(bench: Bench, pack: Pack) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("policy.signed")
 async def test_a_newer_signed_policy_replaces_the_one_in_force_and_an_older_or_edited_one_does_not(
     office: Office, later: FakeClock, tmp_path: Path
@@ -156,6 +158,7 @@ async def test_a_newer_signed_policy_replaces_the_one_in_force_and_an_older_or_e
         assert len(entries_of(bench, "policy.rejected")) >= 3
 
 
+@pytest.mark.slow
 async def test_a_policy_that_was_signed_anew_is_as_new_as_its_signature(
     office: Office, later: FakeClock, tmp_path: Path
 ) -> None:
@@ -167,6 +170,7 @@ async def test_a_policy_that_was_signed_anew_is_as_new_as_its_signature(
             await bench.service.renewal.renew(Cause("api"))
 
 
+@pytest.mark.slow
 async def test_a_policy_that_fails_on_its_way_leaves_no_trace(
     office: Office,
     later: FakeClock,
@@ -204,6 +208,7 @@ def outcome_in(asked: Asked) -> str | None:
     return revision
 
 
+@pytest.mark.slow
 @pytest.mark.promise("policy.signed")
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_sidecar_runs_what_the_pdp_serves_only_with_the_key_that_signed_it(
@@ -245,6 +250,7 @@ def steps() -> list[str]:
     return [block.partition("```")[0] for block in blocks]
 
 
+@pytest.mark.slow
 @pytest.mark.promise("policy.signed")
 def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
     org(tmp_path, "guards", "holds if input.tool.name")
@@ -271,6 +277,7 @@ def test_the_guide_works_as_it_is_written(tmp_path: Path) -> None:
     assert bundle.name.startswith(revision.removeprefix("sha256:"))
 
 
+@pytest.mark.slow
 @pytest.mark.promise("policy.commands")
 def test_a_signed_build_names_its_key_and_verify_agrees(tmp_path: Path) -> None:
     key = MAKE["ec"]()

@@ -36,6 +36,7 @@ def log_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "log" / "0").iterdir() if path.is_file() and path.stat().st_size)
 
 
+@pytest.mark.slow
 async def test_what_the_policy_in_force_says_of_each_change_is_what_why_said(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         answers = [
@@ -75,6 +76,7 @@ async def test_a_person_reads_which_rule_decided_on_which_facts_and_what_would_h
     assert "allow          a human approves gates.amount" in shown
 
 
+@pytest.mark.slow
 async def test_a_call_refused_before_policy_is_told_its_step_and_its_check(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         wiki = await bench.ask(token=bench.token(aud="https://wiki.example"))
@@ -99,6 +101,7 @@ async def test_a_record_that_was_changed_is_said_loudly_and_fails(tmp_path: Path
     assert "would help" not in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["a rule", "another policy"])
 async def test_an_archive_that_was_changed_is_said_loudly_and_fails(tmp_path: Path, what: str) -> None:
     async with running(tmp_path) as bench:
@@ -119,6 +122,7 @@ async def test_an_archive_that_was_changed_is_said_loudly_and_fails(tmp_path: Pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 async def test_a_bundle_that_is_no_bundle_any_more_is_said_loudly(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         large = await bench.ask(*DELETE)
@@ -128,6 +132,7 @@ async def test_a_bundle_that_is_no_bundle_any_more_is_said_loudly(tmp_path: Path
     assert (done.returncode, "CHANGED" in done.stdout) == (1, True)
 
 
+@pytest.mark.slow
 async def test_a_masked_value_that_a_rule_reads_is_the_reason_named(tmp_path: Path) -> None:
     org = write(
         tmp_path / "org",
@@ -152,6 +157,7 @@ async def test_a_masked_value_that_a_rule_reads_is_the_reason_named(tmp_path: Pa
     assert explained["flips"] is None
 
 
+@pytest.mark.slow
 async def test_a_gate_that_a_masked_guard_left_unheard_is_no_sign_of_tampering(tmp_path: Path) -> None:
     org = write(
         tmp_path / "org",
@@ -172,6 +178,7 @@ async def test_a_gate_that_a_masked_guard_left_unheard_is_no_sign_of_tampering(t
     assert explained["replayed"]["masked"] == ["/arguments/customer"]
 
 
+@pytest.mark.slow
 async def test_without_an_opa_the_record_is_told_and_why_no_more(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         large = await bench.ask(*DELETE)
@@ -181,6 +188,7 @@ async def test_without_an_opa_the_record_is_told_and_why_no_more(tmp_path: Path)
     assert "gates.destructive as it stood at that revision" in done.stdout
 
 
+@pytest.mark.slow
 async def test_it_is_judged_by_the_policy_of_its_time_not_by_that_of_today(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         large = await bench.ask("create_refund", {"order": "o-1", "amount": 5001})

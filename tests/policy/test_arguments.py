@@ -147,6 +147,7 @@ def test_a_call_keeps_to_the_hours_of_the_organisation(
     assert configured.verdict(document(table, tool, {}, now))["broken_guards"] == ([broken] if broken else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instead", INSTEAD)
 def test_no_loss_opens_a_folder_a_host_or_an_hour(instead: str, table: Table, configured: Asked, pack: Pack) -> None:
     for tool, arguments, _ in CALLS:

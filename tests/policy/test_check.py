@@ -33,6 +33,7 @@ def said(tmp_path: Path) -> Said:
     return check
 
 
+@pytest.mark.slow
 def test_the_pack_alone_is_well(pack: Pack, tmp_path: Path) -> None:
     done = pdp("check", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
@@ -47,6 +48,7 @@ def test_it_is_one_command_under_two_names(tmp_path: Path) -> None:
     assert first.stdout.partition("\n")[2] == second.stdout.partition("\n")[2] != ""
 
 
+@pytest.mark.slow
 def test_people_get_a_line_a_problem_and_one_that_sums_up(tmp_path: Path) -> None:
     bad = "holds if input.risk.score < 80\n\nholds if not input.tool.name"
     org = write(tmp_path / "org", {"guards/mine.rego": rule("guards", "mine", bad)})
@@ -59,6 +61,7 @@ def test_people_get_a_line_a_problem_and_one_that_sums_up(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_summary_counts_what_was_run(tmp_path: Path) -> None:
     done = pdp("check", cwd=tmp_path, PDP_ORG_DIR=str(write(tmp_path / "org", GUARD)))
     assert done.returncode == 0, done.stdout
@@ -67,6 +70,7 @@ def test_the_summary_counts_what_was_run(tmp_path: Path) -> None:
     assert re.fullmatch(said, line)
 
 
+@pytest.mark.slow
 def test_files_are_named_so_that_an_editor_finds_them(tmp_path: Path) -> None:
     bad = {"guards/mine.rego": rule("guards", "mine", "holds if not input.x")}
     org = write(tmp_path / "far" / "rules", bad)
@@ -77,6 +81,7 @@ def test_files_are_named_so_that_an_editor_finds_them(tmp_path: Path) -> None:
     assert {p["file"] for p in json.loads(done.stdout)["problems"]} == {"far/rules/guards/mine.rego"}
 
 
+@pytest.mark.slow
 def test_new_permits_and_duties_are_named_for_review_and_guards_are_not(tmp_path: Path) -> None:
     files = GUARD | draft("permit", "wider") | draft("duty", "owed") | draft("gate", "asked")
     done = pdp("check", "--json", cwd=tmp_path, PDP_ORG_DIR=str(write(tmp_path / "org", files)))
@@ -88,6 +93,7 @@ def test_new_permits_and_duties_are_named_for_review_and_guards_are_not(tmp_path
     assert "2 new permits and duties: look at these" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_is_a_problem_at_its_line(said: Said) -> None:
     text = GUARD["guards/mine_test.rego"] + "\ntest_mine if mine.holds with input as {}\n"
     (problem,) = said("guards/mine_test.rego", text)["problems"]
@@ -103,17 +109,20 @@ def test_a_case_that_comes_out_otherwise_is_a_problem_at_its_line(said: Said) ->
     assert "comes out as deny because of guards.mine; the table says allow." in problem["what"]
 
 
+@pytest.mark.slow
 def test_a_table_that_cannot_be_read_is_a_problem(said: Said) -> None:
     (problem,) = said("cases/other.yaml", "tools: [")["problems"]
     assert (problem["file"], problem["line"]) == ("org/cases/other.yaml", 2)
 
 
+@pytest.mark.slow
 def test_a_file_among_the_cases_that_is_never_run_is_a_problem(said: Said) -> None:
     (problem,) = said("cases/other.yml", "x")["problems"]
     assert problem["file"] == "org/cases/other.yml"
     assert "Only decision tables" in problem["what"]
 
 
+@pytest.mark.slow
 def test_a_form_that_is_not_opas_is_a_hint(said: Said) -> None:
     report = said("guards/mine.rego", GUARD["guards/mine.rego"].replace("holds if list", "holds if    list"))
     assert report["problems"] == []
@@ -121,6 +130,7 @@ def test_a_form_that_is_not_opas_is_a_hint(said: Said) -> None:
     assert "opa fmt --write" in report["hints"][0]["instead"]
 
 
+@pytest.mark.slow
 def test_regal_lints_the_own_rules_and_tests(regal: Path, said: Said) -> None:
     text = GUARD["guards/mine_test.rego"] + "\ntest_nothing if 1 == 1\n"
     assert said()["not_linted"] == ""
@@ -128,6 +138,7 @@ def test_regal_lints_the_own_rules_and_tests(regal: Path, said: Said) -> None:
     assert "Regal: bugs/constant-condition" in problem["what"]
 
 
+@pytest.mark.slow
 def test_without_regal_it_says_loudly_that_nothing_was_linted(tmp_path: Path) -> None:
     org = write(tmp_path / "org", GUARD)
     done = pdp("check", cwd=tmp_path, PDP_ORG_DIR=str(org), PDP_REGAL_BINARY=str(tmp_path / "none"))

@@ -54,6 +54,7 @@ def text(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedP
     return pdp(folder, "policy", "diff", *arguments, **environ)
 
 
+@pytest.mark.slow
 def test_a_policy_does_not_differ_from_itself(tmp_path: Path) -> None:
     status, told = diff(tmp_path, "shipped", str(default_pack_dir()))
     assert status == 0
@@ -91,6 +92,7 @@ async def test_a_lower_limit_names_who_would_have_to_ask_and_how_much_more_often
     assert told["cases"]["unexpected"], "a case of the shipped tables allows 5000"
 
 
+@pytest.mark.slow
 def test_what_was_denied_and_would_be_allowed_comes_first_and_loudest(tmp_path: Path) -> None:
     org = {
         "permits/our_staff_read.rego": rule(
@@ -120,6 +122,7 @@ def test_what_was_denied_and_would_be_allowed_comes_first_and_loudest(tmp_path: 
     }
 
 
+@pytest.mark.slow
 def test_words_alone_change_no_answer_and_a_word_of_lib_names_the_rules_written_in_it(
     copied: Path, tmp_path: Path
 ) -> None:
@@ -138,6 +141,7 @@ def test_words_alone_change_no_answer_and_a_word_of_lib_names_the_rules_written_
     assert set(shared["used_by"]) == set(told["differences"]["touched"])
 
 
+@pytest.mark.slow
 async def test_a_bundle_a_revision_and_a_name_are_policies_too(tmp_path: Path, opa: Path, source: Path) -> None:
     org = write(tmp_path / "org", LOWER)
     async with running(tmp_path) as bench:
@@ -172,6 +176,7 @@ def test_what_cannot_be_compared_is_exit_status_2_and_a_sentence(tmp_path: Path,
     assert says in said
 
 
+@pytest.mark.slow
 async def test_a_decision_whose_answer_hangs_on_a_masked_value_is_left_out_and_counted(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         await bench.ask("get_customer", {"customer": "c-1"})
@@ -189,6 +194,7 @@ async def test_a_decision_whose_answer_hangs_on_a_masked_value_is_left_out_and_c
     assert (told["decisions"]["asked"], told["decisions"]["left_out"]) == (2, 0)
 
 
+@pytest.mark.slow
 async def test_other_duties_are_another_answer(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         await bench.ask("get_customer", {"customer": "c-1"})
@@ -225,6 +231,7 @@ async def record(folder: Path, pack: Pack, count: int, clock: FakeClock) -> None
     await log.close()
 
 
+@pytest.mark.slow
 async def test_the_newest_decisions_are_asked_whatever_else_is_in_the_log(
     tmp_path: Path, pack: Pack, clock: FakeClock
 ) -> None:

@@ -45,6 +45,7 @@ async def examined(opa: Path, pack: Pack, folder: Path, *, alone: bool = True) -
         return await examine(engine, pack, alone=alone)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_pack_that_ships_has_no_problem_and_says_what_it_tries(opa: Path, pack: Pack, tmp_path: Path) -> None:
     said: list[str] = []
@@ -67,6 +68,7 @@ async def test_an_org_case_that_comes_out_otherwise_is_named(opa: Path, build: B
     assert "the table says deny" in problem.what
 
 
+@pytest.mark.slow
 async def test_a_duty_or_a_reason_that_differs_is_a_problem_too(opa: Path, build: Build, tmp_path: Path) -> None:
     for wrong in ("deny, because: [guards.token_scope]", "allow, duties: [redact]"):
         folder = write(tmp_path / wrong[:4] / "org", {"cases/mine.yaml": CASES.replace("EXPECT", wrong)})
@@ -74,6 +76,7 @@ async def test_a_duty_or_a_reason_that_differs_is_a_problem_too(opa: Path, build
         assert "bob may read" in problem.what
 
 
+@pytest.mark.slow
 async def test_an_org_guard_may_change_what_the_packs_own_cases_say(opa: Path, build: Build, tmp_path: Path) -> None:
     """It is what a guard is for; the organisation's own case must still be true."""
     folder = org(tmp_path, "guards", NOT_PAYMENTS)
@@ -85,6 +88,7 @@ async def test_an_org_guard_may_change_what_the_packs_own_cases_say(opa: Path, b
     assert await examined(opa, build(folder), tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_an_org_that_only_changes_values_is_not_judged_by_the_packs_cases(
     opa: Path, build: Build, tmp_path: Path
 ) -> None:
@@ -112,6 +116,7 @@ async def test_an_example_that_is_untrue_is_named_with_its_line(
     assert says in problem.what
 
 
+@pytest.mark.slow
 async def test_rules_that_contradict_each_other_on_a_case_are_named(opa: Path, build: Build, tmp_path: Path) -> None:
     body = 'holds if _limit == 1\n\n_limit := 1 if input.tool.server\n\n_limit := 2 if input.tool.name == "get_order"'
     folder = write(

@@ -17,6 +17,7 @@ USUAL = "no_exports_by_night"
 LONGEST = "a" + "_b" * (MAX_NAME // 2 - 1) + "c"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_new_passes_every_check_as_it_is(kind: str, tmp_path: Path) -> None:
     org = tmp_path / "org"

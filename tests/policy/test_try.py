@@ -102,6 +102,7 @@ def test_a_call_from_flags_is_decided_by_what_they_say(
     assert [reason["code"] for reason in said["reasons"]] == codes
 
 
+@pytest.mark.slow
 def test_a_deny_also_tells_the_gates_that_would_have_asked(tmp_path: Path) -> None:
     flags = ("--person", "a", "--arg", "amount=5001", "--risk", "99")
     done = pdp("try", *REFUND, *flags, cwd=tmp_path)
@@ -109,16 +110,19 @@ def test_a_deny_also_tells_the_gates_that_would_have_asked(tmp_path: Path) -> No
     assert "besides    gates.amount: A large amount needs a human's yes" in done.stdout
 
 
+@pytest.mark.slow
 def test_duties_are_told(tmp_path: Path) -> None:
     done = pdp("try", "--tool", "crm/read", "--label", "personal", "--person", "a", cwd=tmp_path)
     assert 'owed       {"pointers": ["/date_of_birth", "/ssn"], "type": "redact"}' in done.stdout
 
 
+@pytest.mark.slow
 def test_what_was_not_expected_is_exit_status_1(tmp_path: Path) -> None:
     done = pdp("try", *REFUND, "--person", "a", "--arg", "amount=5001", "--expect", "allow", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "pdp: allow is expected, it is needs_approval.\n")
 
 
+@pytest.mark.slow
 def test_a_recorded_input_is_tried_as_it_was(tmp_path: Path) -> None:
     table = TABLES[0]
     for row in table.cases[:2]:
