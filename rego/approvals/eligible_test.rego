@@ -27,6 +27,8 @@ test_by_group if eligible.may_vote with input as asked({"groups": ["finance"]})
 
 test_by_right if eligible.may_vote with input as asked({"entitlements": [right]})
 
+test_not_by_another_right if not eligible.may_vote with input as asked({"entitlements": [object.union(right, {"permission": "call"})]})
+
 test_by_owning_the_tool if {
 	eligible.may_vote with input as asked({"id": "payments"})
 	eligible.may_vote with input as asked({"groups": ["payments"]})

@@ -34,3 +34,28 @@ test_the_whole_plan_is_what_its_reader_expects if {
 }
 
 test_reasons_are_demanded_where_it_matters if plan.justification == true with input as grave
+
+values := {
+	"stages": {"write": []},
+	"high_risk": {"from": 100, "stage": {}},
+	"decide_within_s": 11,
+	"execute_within_s": 12,
+	"remind_after_s": 13,
+	"escalate_after_s": 14,
+	"uses": {"write": 15},
+	"justification": {"write": "yes"},
+}
+
+test_every_number_is_that_of_the_values if {
+	document := plan with input as call with data.config.approvals as values with data.manifest as {"revision": "r"}
+	document == {
+		"stages": [],
+		"decide_within_s": 11,
+		"execute_within_s": 12,
+		"remind_after_s": 13,
+		"escalate_after_s": 14,
+		"uses": 15,
+		"justification": "yes",
+		"revision": "r",
+	}
+}

@@ -5,22 +5,15 @@ package lib.approval
 
 import data.lib.list
 import data.lib.moment
+import data.lib.number
 
 # METADATA
 # title: Above
 # description: "The stage that is added when `score` reaches `limit.from`; none below. A score that is no number reaches it."
 # scope: document
-above(score, limit) := [] if {
-	is_number(score)
-	score < limit.from
-}
+above(score, limit) := [] if number.less(score, limit.from)
 
-above(score, limit) := [limit.stage] if {
-	is_number(score)
-	score >= limit.from
-}
-
-above(score, limit) := [limit.stage] if not is_number(score)
+above(score, limit) := [limit.stage] if not number.less(score, limit.from)
 
 # METADATA
 # title: Shares
@@ -51,7 +44,6 @@ right(held, wanted, now) if {
 related("tool_owner", approver, tool, _) if owns(approver, tool.owner)
 
 related("agent_owner", approver, _, agent) if {
-	is_string(approver.id)
 	list.of_text(agent.owners)
 	approver.id in agent.owners
 }

@@ -30,6 +30,7 @@ test_a_right_to_approve_counts if approval.right(held, ["approve"], now)
 test_other_rights_do_not if {
 	not approval.right(held, ["review"], now)
 	not approval.right(held, "approve", now)
+	not approval.right(held, ["approve", 1], now)
 	not approval.right(object.union(held, {"permission": "call"}), ["call"], now)
 	not approval.right(object.union(held, {"constraints": [{"pointer": "/amount"}]}), ["approve"], now)
 	not approval.right(object.union(held, {"expires_at": now}), ["approve"], now)
@@ -44,6 +45,7 @@ test_an_owner_is_known_by_id_group_or_role if {
 test_nobody_owns_what_has_no_owner if {
 	every owner in ["", null, "dave", ["carol"]] { not approval.owns(carol, owner) }
 	not approval.owns(object.union(carol, {"id": ""}), "")
+	not approval.owns(object.union(carol, {"id": null}), null)
 	not approval.owns(object.union(carol, {"groups": null}), "carol")
 	not approval.owns(object.union(carol, {"roles": null}), "carol")
 }
@@ -54,6 +56,8 @@ test_relations_are_the_two_we_know if {
 	not approval.related("agent_owner", carol, {"owner": "carol"}, {"owners": ["dave"]})
 	not approval.related("agent_owner", {"id": null}, {}, {"owners": [null]})
 	not approval.related("agent_owner", carol, {}, {"owners": "carol"})
+	not approval.related("agent_owner", carol, {}, {"owners": ["carol", 1]})
+	not approval.related("agent_owner", carol, {}, {"owners": {"x": "carol"}})
 	not approval.related("manager", carol, {"owner": "carol"}, {"owners": ["carol"]})
 }
 

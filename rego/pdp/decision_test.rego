@@ -204,3 +204,19 @@ test_each_verdict_is_on_its_own_call if {
 }
 
 test_no_calls_have_no_verdicts if decision.verdicts == [] with input as {"calls": []}
+
+test_duties_come_in_the_order_of_the_manifest if {
+	said := decision.verdict with input as {}
+		with data.manifest as {"permits": [], "guards": [], "gates": [], "duties": ["b", "a"], "revision": "sha256:r"}
+		with data.duties as {"a": {"duty": {"type": "a"}}, "b": {"duty": {"type": "b"}}}
+	said.duties == [{"type": "b"}, {"type": "a"}]
+}
+
+test_a_permit_that_the_manifest_does_not_list_shows_nothing if {
+	listed := {"permits": ["p"], "guards": ["g"], "gates": [], "duties": [], "caller": {"permits": [], "guards": ["g"]}, "revision": "r"}
+	said := decision.visible with input as {"calls": [{"tool": {"server": "s", "name": "n"}}]}
+		with data.manifest as listed
+		with data.permits as {"p": {"concerns": false}, "stray": {"concerns": true}}
+		with data.guards as {"g": {"holds": true}}
+	said.tools[0].visible == false
+}
