@@ -27,7 +27,7 @@ from pdp.dev.visit import visiting
 from tests.adapters.desk import PAGES, Desk, Way, desk_of, over_http, reached
 from tests.adapters.stage import MODES, Pdp, Ran, definitions_of, payments, protected, text_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("adapter.pages")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("adapter.pages")]
 both_eras = pytest.mark.parametrize("mode", MODES)
 
 REFUND = {"order": "o-2", "amount": 9000}

@@ -28,7 +28,7 @@ from pdp.query import ToolRef
 from pdp.registry.review import quarantine
 from tests.console import REFUND, Stage, console_running, sign_in
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HOSTILE = '<script src="//evil.example/x.js"></script><img src=x onerror=alert(1)> \u202eevil\u200b p\u0430ypal'
 FORM = "application/x-www-form-urlencoded"
 PAGES = ("/console", "/console/history", "/console/approvals/{}", "/console/login", "/console/nowhere")

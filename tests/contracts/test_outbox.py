@@ -25,6 +25,9 @@ from tests.contracts.test_approvals import TERMS, ballot, call, two_of_us
 from tests.receiver import Receiver, receiving
 from tests.rooms import Rooms, open_rooms
 
+pytestmark = pytest.mark.slow
+
+
 WORRIED = Terms(decide_within_s=900, execute_within_s=300, uses=1, remind_after_s=300, escalate_after_s=600)
 
 

@@ -18,6 +18,7 @@ from tests.receiver import Receiver, receiving
 from tests.service import calm, running
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.promise("notify.chat"),
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),  # Apprise's mail plugin, on 3.11
 ]

@@ -21,6 +21,8 @@ from tests.flow.test_approvals import APPROVERS, REFUND, asked, know, vote
 from tests.receiver import Receiver, receiving
 from tests.service import Bench, calm, running
 
+pytestmark = pytest.mark.slow
+
 SECRET = f"whsec_{base64.b64encode(b'k' * 32).decode()}"
 
 
