@@ -723,6 +723,10 @@ PROMISES = {
         "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
         "contracts, section 1",
     ),
+    "approvals.seen": Promise(
+        "A request is shown to those behind the call, those who voted and those who may vote, and to nobody else.",
+        "issue 6, build 4 and 5",
+    ),
     "console.answers": Promise(
         "People sign in at their issuer, see what waits, and answer it in a browser, at phone and desktop width.",
         "issue 6, build 5",

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
 from ..approvals import requests
-from ..approvals.desk import MAX_REASON, Answer, VotingDesk
+from ..approvals.desk import MAX_REASON, Answer, Found, VotingDesk
 from ..approvals.floor import Voter
 from ..approvals.requests import Row
 from ..approvals.view import ApprovalShown, ApprovalStatus, shown_to_a_person, status_of
@@ -43,7 +43,7 @@ class TakeBackBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Inbox(Struct, frozen=True):
-    """The requests that a person may look at, the oldest first."""
+    """The requests that a person is asked about, those first that run out first."""
 
     approvals: list[ApprovalShown]
 
@@ -66,19 +66,16 @@ def _see(routes: APIRouter, counter: "_Counter") -> None:
 
     @routes.get("", openapi_extra=keyed, responses=answers("Inbox", 401, 403, 429, 503))
     async def inbox(request: Request) -> Response:
-        """Return the open requests that the person who asks did not make themselves."""
+        """Return the open requests that the person who asks may vote on, under the policy in force."""
         voter = await counter.person(request)
         return _json(Inbox([shown_to_a_person(row, [], None) for row in await counter.voting.opened(voter)]))
 
     @routes.get("/{id}", openapi_extra=keyed, responses=answers("ApprovalShown", 400, 401, 403, 404, 429, 503))
     async def show(id: str, request: Request, wait: float = 0.0) -> Response:  # noqa: A002  # contracts, section 1
         """Return a request: its status to an adapter, all of it to a person. With `wait`, once it is decided."""
-        pep = await counter.admitted(request)
-        found = await counter.voting.waited(id, min(max(wait, 0.0), LONGEST_WAIT_S))
-        if pep is None:
-            return _json(shown_to_a_person(*found))
-        pep.must_serve(found.request["server"])
-        return _json(status_of(found.request, found.approval))
+        who = await counter.admitted(request)
+        found = await counter.voting.waited(lambda: counter.found(who, id), min(max(wait, 0.0), LONGEST_WAIT_S))
+        return _json(shown_to_a_person(*found) if isinstance(who, Voter) else status_of(found.request, found.approval))
 
 
 def _act(routes: APIRouter, counter: "_Counter") -> None:
@@ -95,19 +92,19 @@ def _act(routes: APIRouter, counter: "_Counter") -> None:
     @routes.post("/{id}/cancel", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def cancel(id: str, request: Request) -> Response:  # noqa: A002
         """Withdraw a request: an adapter of its server, or the person it was made for."""
-        pep = await counter.admitted(request)
+        who = await counter.admitted(request)
         body = await counter.body(request, TakeBackBody)
-        found, _, _ = await counter.voting.found(id)
-        by = await counter.concerned(request, pep, found, {found["person"]})
+        found, _, _ = await counter.found(who, id)
+        by = concerned(who, {found["person"]})
         return await counter.done(requests.cancel(counter.voting.office, id, by, body.reason), id)
 
     @routes.post("/{id}/revoke", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def revoke(id: str, request: Request) -> Response:  # noqa: A002
         """Take an approval back before it is used: a person who voted, or whom the call is made for; or an adapter."""
-        pep = await counter.admitted(request)
+        who = await counter.admitted(request)
         body = await counter.body(request, TakeBackBody)
-        found, votes, _ = await counter.voting.found(id)
-        by = await counter.concerned(request, pep, found, {found["person"], *(row["person"] for row in votes)})
+        found, votes, _ = await counter.found(who, id)
+        by = concerned(who, {found["person"], *(row["person"] for row in votes)})
         return await counter.done(requests.revoke(counter.voting.office, id, by, body.reason), id)
 
 
@@ -118,12 +115,19 @@ class _Counter:
         self._desk = desk
         self.voting = voting
 
-    async def admitted(self, request: Request) -> Pep | None:
-        """Return the adapter that asks, None when it is a person. Raises `Rejected`."""
+    async def admitted(self, request: Request) -> Pep | Voter:
+        """Return the adapter or the person that asks. Raises `Rejected`."""
         if (header(request.scope, b"authorization") or "").partition(" ")[2].startswith(KEY):
             return self._desk.admit(request.scope)
-        await self.person(request)
-        return None
+        return await self.person(request)
+
+    async def found(self, who: Pep | Voter, identifier: str) -> Found:
+        """Return a request to an adapter of its server, or to a person whom it concerns. Raises `Rejected`."""
+        if isinstance(who, Voter):
+            return await self.voting.found_for(identifier, who)
+        found = await self.voting.found(identifier)
+        who.must_serve(found.request["server"])
+        return found
 
     async def person(self, request: Request) -> Voter:
         """Return the person who asks; an agent is turned away. Raises `Rejected`."""
@@ -137,20 +141,17 @@ class _Counter:
         except msgspec.ValidationError:
             raise Rejected(400, "approvals.malformed", f"The body is not a {kind.__name__}.") from None
 
-    async def concerned(self, request: Request, pep: Pep | None, found: Row, people: set[str | None]) -> str:
-        """Return who takes a request back, if it is theirs to take back. Raises `Rejected` 403."""
-        if pep is not None:
-            pep.must_serve(found["server"])
-            return pep.id
-        voter = await self.person(request)
-        if voter.id not in people:
-            raise Rejected(403, "approvals.not_concerned", "Only those it concerns take it back.")
-        return voter.id
-
     async def done(self, work: Awaitable[Row], identifier: str) -> Response:
         """Return how a request stands once `work` is done. Raises `Rejected`."""
         found = await self.voting.carried_out(work, identifier)
         return _json(status_of(found.request, found.approval))
+
+
+def concerned(who: Pep | Voter, people: set[str | None]) -> str:
+    """Return who takes a request back, if it is theirs to take back. Raises `Rejected` 403."""
+    if isinstance(who, Voter) and who.id not in people:
+        raise Rejected(403, "approvals.not_concerned", "Only those it concerns take it back.")
+    return who.id
 
 
 def _json(value: Struct) -> Response:

@@ -23,7 +23,7 @@ from ..vet import Tool
 from . import requests
 from .bulletin import Bulletin
 from .electorate import Electorate, stages_of, votes_of
-from .floor import Voter, check_voter
+from .floor import Voter, behind, check_voter
 from .requests import Ballot, Row, Ruling
 from .review import Missing
 from .view import presented_digest
@@ -91,19 +91,30 @@ class VotingDesk:
             raise UNKNOWN
         return Found(request, votes, approval)
 
-    async def waited(self, identifier: str, within_s: float) -> Found:
-        """Return the same as `found`, once it is decided, the time is up, or the service is about to stop."""
+    async def found_for(self, identifier: str, voter: Voter) -> Found:
+        """Return the same as `found` to a person whom it concerns; to others there is no such request.
+
+        It concerns those behind the call, those who voted on it, and those whom the policy in force would let vote.
+        """
+        found = await self.found(identifier)
+        near = behind(requests.asked_in(found.request)) | {row["person"] for row in found.votes}
+        if voter.id in near or await self._is_asked(found.request, voter):
+            return found
+        raise UNKNOWN
+
+    async def waited(self, look: Callable[[], Awaitable[Found]], within_s: float) -> Found:
+        """Return what `look` finds, once it is decided, the time is up, or the service is about to stop."""
         loop = asyncio.get_running_loop()
         until = loop.time() + within_s
-        found = await self.found(identifier)
+        found = await look()
         while found.request["state"] == "open" and (left := until - loop.time()) > 0 and not self.bulletin.hushed:
             await self.bulletin.wait(left)
             await requests.sweep(self.office)
-            found = await self.found(identifier)
+            found = await look()
         return found
 
     async def opened(self, voter: Voter) -> list[Row]:
-        """Return the open requests that were not made for this person, those first that run out first.
+        """Return the open requests that this person is asked about, those first that run out first.
 
         Raises `Rejected` 503.
         """
@@ -113,23 +124,31 @@ class VotingDesk:
                 rows = await stored.read_open_requests(connection, MAX_LISTED)
         except StoreUnavailable:
             raise AWAY from None
-        return [row for row in rows if row["person"] != voter.id]
+        others = [row for row in rows if voter.id not in behind(requests.asked_in(row))]
+        return [row for row in others if await self._is_asked(row, voter)]
 
-    async def decided(self, limit: int) -> list[Row]:
-        """Return the requests that are not open any more, the newest first. Raises `Rejected` 503."""
+    async def decided(self, voter: Voter, limit: int) -> list[Row]:
+        """Return the requests not open any more that a person voted on or that were made for them, the newest first.
+
+        Raises `Rejected` 503.
+        """
         try:
             async with reading(self.world.store) as connection:
-                return await stored.read_closed_requests(connection, limit)
+                return await stored.read_closed_requests(connection, voter.id, limit)
         except StoreUnavailable:
             raise AWAY from None
 
-    async def approved_before(self, request: Row) -> Row | None:
-        """Return the last request for the same tool that people agreed to. Raises `Rejected` 503."""
+    async def approved_before(self, request: Row, voter: Voter) -> Row | None:
+        """Return the last request for the same tool that people agreed to, if this person may see it.
+
+        Raises `Rejected` 503.
+        """
         try:
             async with reading(self.world.store) as connection:
-                return await stored.read_approved_before(connection, request)
+                before = await stored.read_approved_before(connection, request)
         except StoreUnavailable:
             raise AWAY from None
+        return before if before is not None and await self._is_asked(before, voter) else None
 
     async def outlook(self, found: Found, voter: Voter) -> Outlook:
         """Say what an open request still wants, and whether this person may vote. Raises `Rejected` 503."""
@@ -147,7 +166,7 @@ class VotingDesk:
 
     async def vote(self, identifier: str, voter: Voter, answer: Answer) -> None:
         """Count a vote under the policy in force; the same vote again changes nothing. Raises `Rejected`."""
-        request, votes, _ = await self.found(identifier)
+        request, votes, _ = await self.found_for(identifier, voter)
         if any((row["person"], row["vote"]) == (voter.id, answer.vote) for row in votes):
             return
         if answer.presented_digest != presented_digest(request):
@@ -166,6 +185,10 @@ class VotingDesk:
         await self._done(work)
         self.bulletin.tell()
         return await self.found(identifier)
+
+    async def _is_asked(self, request: Row, voter: Voter) -> bool:
+        async with self._electorate(request) as electorate:
+            return any([await electorate.may(voter.id, stage) for stage in stages_of(request)])
 
     async def _rule(self, request: Row, votes: list[Row], ballot: Ballot) -> Ruling:
         async with self._electorate(request) as electorate:

@@ -36,14 +36,14 @@ class _Pages:
         self._voting = console.voting
 
     async def inbox(self, request: Request) -> Response:
-        """Show what waits for people, but for what waits for others about oneself."""
+        """Show what waits for the person who looks."""
         visitor = await self._console.visitor(request)
         return await self._list("inbox.html", visitor, await self._voting.opened(visitor.voter))
 
     async def history(self, request: Request) -> Response:
-        """Show what was decided, ran out or was taken back."""
+        """Show what was decided, ran out or was taken back, of what this person voted on or asked for."""
         visitor = await self._console.visitor(request)
-        return await self._list("history.html", visitor, await self._voting.decided(MAX_HISTORY))
+        return await self._list("history.html", visitor, await self._voting.decided(visitor.voter, MAX_HISTORY))
 
     async def request(self, request: Request) -> Response:
         """Show one request."""
@@ -71,8 +71,9 @@ class _Pages:
     async def _one(
         self, visitor: Visitor, identifier: str, problem: Rejected | None = None, reason: str = ""
     ) -> Response:
-        found = await self._voting.found(identifier)
-        page = shown(found, await self._voting.approved_before(found.request), await self._names([found.request]))
+        found = await self._voting.found_for(identifier, visitor.voter)
+        before = await self._voting.approved_before(found.request, visitor.voter)
+        page = shown(found, before, await self._names([found.request]))
         return self._console.pages.page(
             "request.html",
             problem.status if problem else 200,

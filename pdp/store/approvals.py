@@ -8,7 +8,7 @@ harmless.
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -48,10 +48,12 @@ async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Ro
     return [_plain(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def read_closed_requests(connection: AsyncConnection, limit: int) -> list[Row]:
-    """Return the requests that are not open any more, the newest first, at most `limit`."""
-    table = approval_requests
-    query = select(table).where(table.c.state != "open").order_by(table.c.id.desc()).limit(limit)
+async def read_closed_requests(connection: AsyncConnection, person: str, limit: int) -> list[Row]:
+    """Return the requests that are not open any more and that somebody voted on or stood behind, the newest first."""
+    table, votes = approval_requests, approval_votes
+    voted = select(votes.c.request).where(votes.c.person == person)
+    theirs = or_(table.c.person == person, table.c.id.in_(voted))
+    query = select(table).where(table.c.state != "open", theirs).order_by(table.c.id.desc()).limit(limit)
     return [_plain(row) for row in (await connection.execute(query)).mappings()]
 
 

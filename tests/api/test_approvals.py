@@ -15,7 +15,7 @@ from tests.idp import ISSUER
 from tests.service import Bench, calm, running
 
 AUDIENCE = "https://pdp.test/approvals"
-PEOPLE = {
+PEOPLE: dict[str, Any] = {
     "source": "approvers",
     "people": [
         {"id": "dave", "roles": ["approver"], "aliases": alias("00u7")},
@@ -101,7 +101,7 @@ async def test_the_same_vote_again_changes_nothing(pdp: Bench) -> None:
     ("person", "claims", "status", "code"),
     [
         ("alice", {}, 403, "approvals.own_call"),
-        ("frank", {}, 403, "approvals.not_eligible"),
+        ("frank", {}, 404, "approvals.unknown"),
         ("dave", {"aud": "https://payments.example"}, 401, "identity.audience"),
         ("dave", {"client_id": "client-7"}, 401, "identity.delegation_missing"),
         ("dave", {"exp": 1}, 401, "identity.expired"),
@@ -149,12 +149,32 @@ async def test_the_inbox_lists_what_others_ask_for(pdp: Bench) -> None:
         assert [shown["status"]["id"] for shown in inbox["approvals"]] == listed
 
 
+@pytest.mark.promise("approvals.seen")
+async def test_whom_a_request_does_not_concern_learns_nothing_of_it(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    inbox = await pdp.http.get("/v1/approvals", headers=signed_in(pdp, "frank"))
+    assert inbox.json()["approvals"] == []
+    for refused in (await see(pdp, identifier, "frank"), await see(pdp, identifier, "frank", wait=20)):
+        assert (refused.status_code, refused.json()["code"]) == (404, "approvals.unknown")
+    assert (await see(pdp, identifier, "alice")).json()["shown"]["arguments"] == REFUND
+
+
+@pytest.mark.promise("approvals.seen")
+async def test_who_voted_sees_the_request_also_without_the_role_and_who_did_not_no_longer(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    await vote(pdp, identifier, "dave", vote="deny", reason="no")
+    await know(pdp, {**PEOPLE, "people": [{**person, "roles": []} for person in PEOPLE["people"]]})
+    assert (await see(pdp, identifier, "dave")).json()["status"]["status"] == "denied"
+    assert (await see(pdp, identifier, "erin")).status_code == 404
+
+
 @pytest.mark.promise("approvals.api")
 async def test_whom_it_concerns_takes_it_back_and_nobody_else(pdp: Bench) -> None:
     identifier = await asked(pdp)
     path = f"/v1/approvals/{identifier}/cancel"
-    refused = await pdp.http.post(path, headers=signed_in(pdp, "frank"), json={})
-    assert (refused.status_code, refused.json()["code"]) == (403, "approvals.not_concerned")
+    for person, answer in (("erin", (403, "approvals.not_concerned")), ("frank", (404, "approvals.unknown"))):
+        refused = await pdp.http.post(path, headers=signed_in(pdp, person), json={})
+        assert (refused.status_code, refused.json()["code"]) == answer
     done = await pdp.http.post(path, headers=signed_in(pdp, "alice"), json={"reason": "not needed"})
     assert (done.status_code, done.json()["status"]) == (200, "cancelled")
 

@@ -192,18 +192,18 @@ async def test_the_page_says_when_the_tool_is_not_what_it_was_when_it_asked(own:
 @pytest.mark.promise("console.own_call")
 async def test_nobody_is_offered_to_approve_their_own_call_and_trying_fails(stage: Stage) -> None:
     identifier = await stage.asked(arguments={**REFUND, "amount": 7503})
+    path, headers = f"/console/approvals/{identifier}", {"Origin": stage.url}
     async with visit(stage, "u-alice") as client, visit(stage, "u-bob") as stranger, visit(stage) as carol:
         digest = (await form_of(carol, identifier))["presented_digest"]
-        for one, why in ((client, "by or for themselves"), (stranger, "you are not among them")):
-            page = (await one.get(f"/console/approvals/{identifier}")).text
+        for one, status, why in ((client, 403, "by or for themselves"), (stranger, 404, "There is no such request")):
+            page = (await one.get(path)).text
             assert 'form class="answer' not in page
             assert why in page
-            secret = hidden_field(page, "form_secret")
-            path, headers = f"/console/approvals/{identifier}/votes", {"Origin": stage.url}
-            form = {"form_secret": secret, "presented_digest": digest, "vote": "approve"}
-            refused = await one.post(path, data=form, headers=headers)
-            assert (refused.status_code, why in refused.text) == (403, True)
-        assert identifier not in (await client.get("/console")).text
+            inbox = (await one.get("/console")).text
+            assert identifier not in inbox
+            form = {"form_secret": hidden_field(inbox, "form_secret"), "presented_digest": digest, "vote": "approve"}
+            refused = await one.post(f"{path}/votes", data=form, headers=headers)
+            assert (refused.status_code, why in refused.text) == (status, True)
     assert await state(stage, identifier) == ("open", 0)
 
 

@@ -317,10 +317,13 @@ async def test_the_past_is_listed_newest_first_and_compared_with_the_last_yes_to
         clock.advance(2)
     now, _ = await requests.ask(office, call(), TERMS)
     async with reading(office.store) as connection:
-        listed = [row["id"] for row in await store.read_closed_requests(connection, 3)]
+        listed = [row["id"] for row in await store.read_closed_requests(connection, "dave", 3)]
+        voted = [row["id"] for row in await store.read_closed_requests(connection, "erin", 3)]
+        nobodys = await store.read_closed_requests(connection, "frank", 3)
         before = await store.read_approved_before(connection, now)
         none = await store.read_approved_before(connection, {**now, "server": "elsewhere"})
     assert listed == past[:0:-1]
+    assert (voted, nobodys) == ([past[3], past[1], past[0]], [])
     assert (before and before["id"], none) == (past[1], None)
 
 
