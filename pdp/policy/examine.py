@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..engine import Engine
-from .probe import ORG, TWICE, examples_of, on_nothing, on_ourselves
+from .probe import INPUTS_EACH, ORG, examples_of, on_nothing, on_ourselves
 from .problem import Problem
 from .trials import cases_of, try_cases, try_examples, try_losses
 
@@ -40,7 +40,7 @@ async def examine(
     found += await try_cases(engine, pack, judged)
     say("every field of every case and example, removed or replaced")
     documents = {f"the case {case.row.case!r} of {case.file}": case.document for case in cases}
-    often = {} if alone else {code: TWICE for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
+    often = {} if alone else {code: INPUTS_EACH for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}
     return found + await try_losses(engine, pack, documents | examples_of(pack), often)
 
 

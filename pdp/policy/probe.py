@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DECISION = "pdp/decision.rego"
 ORG = "org/"  # how the names of an organisation's own files begin
-TWICE = 2  # inputs on which a rule of the pack is tried at activation; its own tests try it on all
+INPUTS_EACH = 1  # inputs on which a rule of the pack is tried at activation; its own tests try it on all
 PROVEN: set[str] = set()  # what gained nothing in this process: the same rules on the same inputs need it only once
 TRIED_TAG = "mcp-pdp/tried/v1"
 
@@ -84,7 +84,7 @@ GIVE_LESS = "Name whom it is for: nobody holds a right by being a person."
 def sparing(pack: "Pack") -> dict[str, int]:
     """Return how often to try the pack's own rules: seldom, but duties always, whose rule a verdict does not name."""
     own = [rule for rule in pack.rules.values() if not rule.file.startswith(ORG)]
-    return {rule.code: TWICE for rule in own if rule.folder != "duties"}
+    return {rule.code: INPUTS_EACH for rule in own if rule.folder != "duties"}
 
 
 def at_activation(pack: "Pack") -> dict[str, Document]:
