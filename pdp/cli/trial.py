@@ -14,6 +14,7 @@ from ..decide import Reply, Verdict, verdict_from
 from ..decide import refused as denied
 from ..engine import Engine
 from ..errors import Fault, Refused
+from ..policy.asks import try_asks
 from ..policy.cases import NOW, read_table
 from ..policy.pack import Pack
 from ..policy.problem import PackRefused, Problem
@@ -121,7 +122,8 @@ async def _tried(engine: Engine, pack: Pack, case: Case) -> Tried:
     if reply is None:
         name = f"the case {case.row.case!r} of {case.file}"
         return Tried(case, _verdict(None, pack), await no_verdict(engine, pack, name, case.document))
-    return Tried(case, _verdict(reply, pack), [*not_as_said(case, reply, pack)])
+    problems = [*not_as_said(case, reply, pack), *await try_asks(engine, pack, [case])]
+    return Tried(case, _verdict(reply, pack), problems)
 
 
 def _verdict(reply: Reply | None, pack: Pack) -> Verdict:

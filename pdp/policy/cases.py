@@ -5,7 +5,7 @@ and by the same slicing: only the rights that concern the tool of the row are in
 """
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -76,8 +76,32 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
     owner: str = ""
 
 
+class Poll(Struct, frozen=True, forbid_unknown_fields=True):
+    """Votes on a call, in the order they come in, and how its request stands after the last of them."""
+
+    then: Literal["open", "satisfied", "rejected"]
+    agree: list[str] = field(default_factory=list)
+    refuse: list[str] = field(default_factory=list)
+
+
+class Asks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a call is put to: the stages it passes, in which of them people may vote, and what comes of votes."""
+
+    stages: list[str]
+    may_vote: dict[str, list[str]] = field(default_factory=dict)
+    polls: list[Poll] = field(default_factory=list)
+
+    @property
+    def voters(self) -> list[str]:
+        """Return everybody it names, once."""
+        polled = [person for poll in self.polls for person in (*poll.agree, *poll.refuse)]
+        return list(dict.fromkeys([*self.may_vote, *polled]))
+
+
 class Row(Struct, frozen=True, forbid_unknown_fields=True):
     """One call. `because` are the codes of the reasons, all of them; `duties` the types of what is owed.
+
+    `asks`, of one that needs approval: whom it is put to.
 
     `line` is not written by hand: it is where the row stands in its file, and 0 when it stands in none.
     """
@@ -95,6 +119,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     now: str = NOW
     because: list[str] = field(default_factory=list)
     duties: list[str] = field(default_factory=list)
+    asks: Asks | None = None
     line: int = 0
 
 
@@ -140,17 +165,15 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
             client=Client(id=row.agent or "browser"),
             session=Session(id="s-1", age_s=60),
             token=Token(issuer="https://idp.example", scopes=row.scopes),
-            person=self._person(row),
+            person=self.person_of(row.person, row) if row.person is not None else None,
             agent=self._agent(row),
             delegation=self._delegation(row),
         )
 
-    def _person(self, row: Row) -> PersonFacts | None:
-        if row.person is None:
-            return None
-        person = self.people[row.person]
-        rights = _rights(person.rights, row)
-        return PersonFacts(id=row.person, roles=person.roles, groups=person.groups, entitlements=rights)
+    def person_of(self, name: str, row: Row) -> PersonFacts:
+        """Return a person with the rights to the tool of a row. Raises `KeyError` for one that is not defined."""
+        person = self.people[name]
+        return PersonFacts(id=name, roles=person.roles, groups=person.groups, entitlements=_rights(person.rights, row))
 
     def _agent(self, row: Row) -> AgentFacts | None:
         if row.agent is None:
@@ -184,11 +207,20 @@ def read_table(source: Text) -> Table:
     for row in table.cases:
         try:
             table.input_of(row)
+            _must_be_askable(table, row)
         except (KeyError, ValueError) as error:
             why = f"{error} is defined nowhere in this file" if isinstance(error, KeyError) else str(error)
             what = f"The case {row.case!r} cannot be put together: {why}."
             raise PackRefused([Problem(source.file, row.line, what, "Define every name it uses.")]) from None
     return table
+
+
+def _must_be_askable(table: Table, row: Row) -> None:
+    """Raise `KeyError` for a voter that is not defined, `ValueError` where nobody is asked."""
+    if row.asks is not None and row.expect != "needs_approval":
+        raise ValueError(f"nobody is asked about a call that comes out as {row.expect}")
+    for voter in row.asks.voters if row.asks else ():
+        table.person_of(voter, row)
 
 
 def _misfit(message: str, source: Text) -> Problem:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..engine import Engine
+from .asks import try_asks
 from .probe import INPUTS_EACH, ORG, examples_of, on_nothing, on_ourselves
 from .problem import Problem
 from .trials import cases_of, try_cases, try_examples, try_losses
@@ -37,7 +38,7 @@ async def examine(
     say(f"the examples of {len(rules)} rules")
     found += await try_examples(engine, rules)
     say(f"{len(judged)} cases")
-    found += await try_cases(engine, pack, judged)
+    found += [*await try_cases(engine, pack, judged), *await try_asks(engine, pack, judged)]
     say("every field of every case and example, removed or replaced")
     documents = {f"the case {case.row.case!r} of {case.file}": case.document for case in cases}
     often = {} if alone else {code: INPUTS_EACH for code, rule in pack.rules.items() if not rule.file.startswith(ORG)}

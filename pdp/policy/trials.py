@@ -35,6 +35,7 @@ class Case(NamedTuple):
     """A row of a decision table, where it stands, and what policy looks at for it."""
 
     file: str
+    table: Table
     row: Row
     document: Document
 
@@ -42,7 +43,7 @@ class Case(NamedTuple):
 def cases_of(tables: dict[str, Table]) -> list[Case]:
     """Return every row of the tables, which are given by file."""
     return [
-        Case(file, row, msgspec.to_builtins(table.input_of(row)))
+        Case(file, table, row, msgspec.to_builtins(table.input_of(row)))
         for file, table in tables.items()
         for row in table.cases
     ]

@@ -43,8 +43,13 @@ may_vote if {
 }
 
 may_vote if {
-	some relation in input.stage.relations
-	approval.related(relation, input.approver, input.tool, input.agent)
+	approval.shares(input.stage.relations, ["tool_owner"])
+	approval.owns(input.approver, input.tool.owner)
+}
+
+may_vote if {
+	approval.shares(input.stage.relations, ["agent_owner"])
+	approval.shares(input.agent.owners, [input.approver.id])
 }
 
 # METADATA

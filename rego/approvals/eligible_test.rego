@@ -34,7 +34,19 @@ test_by_owning_the_tool if {
 	eligible.may_vote with input as asked({"groups": ["payments"]})
 }
 
+test_by_owning_the_tool_when_no_agent_calls if {
+	asked_by_a_person := object.remove(asked({"id": "payments"}), ["agent"])
+	eligible.may_vote with input as asked_by_a_person
+}
+
 test_by_owning_the_agent if eligible.may_vote with input as asked({"id": "olga"})
+
+test_owners_that_are_no_list_are_nobody if {
+	every odd in ["olga", ["olga", 1], {"x": "olga"}, null] {
+		not eligible.may_vote with input as object.union(asked({"id": "olga"}), {"agent": {"owners": odd}})
+	}
+	not eligible.may_vote with input as object.union(asked({"id": null}), {"agent": {"owners": [null]}})
+}
 
 test_not_by_nothing if not eligible.may_vote with input as asked({})
 

@@ -37,18 +37,6 @@ right(held, wanted, now) if {
 }
 
 # METADATA
-# title: Related
-# description: |
-#   `approver` owns the tool, by name or through a group or role, or owns the agent that calls. Nobody else is related.
-# scope: document
-related("tool_owner", approver, tool, _) if owns(approver, tool.owner)
-
-related("agent_owner", approver, _, agent) if {
-	list.of_text(agent.owners)
-	approver.id in agent.owners
-}
-
-# METADATA
 # title: Owns
 # description: "`owner` is the approver's id, a group they are in, or a role they hold; nobody's is not anybody's."
 owns(approver, owner) if {

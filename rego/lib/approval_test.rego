@@ -50,17 +50,6 @@ test_nobody_owns_what_has_no_owner if {
 	not approval.owns(object.union(carol, {"roles": null}), "carol")
 }
 
-test_relations_are_the_two_we_know if {
-	approval.related("tool_owner", carol, {"owner": "finance"}, {})
-	approval.related("agent_owner", carol, {}, {"owners": ["carol"]})
-	not approval.related("agent_owner", carol, {"owner": "carol"}, {"owners": ["dave"]})
-	not approval.related("agent_owner", {"id": null}, {}, {"owners": [null]})
-	not approval.related("agent_owner", carol, {}, {"owners": "carol"})
-	not approval.related("agent_owner", carol, {}, {"owners": ["carol", 1]})
-	not approval.related("agent_owner", carol, {}, {"owners": {"x": "carol"}})
-	not approval.related("manager", carol, {"owner": "carol"}, {"owners": ["carol"]})
-}
-
 test_agreed_are_different_people_who_said_yes_there if {
 	votes := [
 		{"person": "a", "stage": "s", "vote": "approve"},

@@ -66,6 +66,7 @@ def test_the_tables_are_where_the_package_keeps_them() -> None:
     assert [file.stem for file in FILES] == [
         "agents_alone",
         "agents_for_people",
+        "approvals",
         "arguments",
         "duties_apart",
         "people_directly",
