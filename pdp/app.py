@@ -24,6 +24,7 @@ from .approvals.desk import VotingDesk
 from .approvals.messages import Destination
 from .approvals.outbox import Outbox, Sending
 from .approvals.webhooks import webhook_at
+from .audit.heads import Heads, log_key
 from .audit.log import Log
 from .audit.mask import Masker
 from .audit.office import Office
@@ -107,6 +108,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         store = await open_store(settings.store_url)
         stack.push_async_callback(store.dispose)
         office, metrics = _open_office(settings, store, clock, stack), Metrics()
+        heads = Heads(office.log, store, clock, log_key(settings.data_dir))
+        await heads.start()
+        stack.push_async_callback(heads.close)
         renewal = await _open_policy(settings, office, metrics, stack)
         world, readiness = await _open_world(settings, office, renewal.policy, stack)
         peps = Peps(store, clock)

@@ -439,6 +439,10 @@ PROMISES = {
         "A changed, removed, swapped or inserted entry is found.",
         "issue 7",
     ),
+    "log.cut": Promise(
+        "A log that lost its end, or that another was put in the place of, is found, and nothing is decided on it.",
+        "issue 7",
+    ),
     "log.torn_tail": Promise(
         "A torn tail is cut, said, and recorded.",
         "issue 7",

@@ -40,11 +40,15 @@ class _Reopen(NamedTuple):
     pass
 
 
+class _Settle(NamedTuple):
+    future: asyncio.Future[Head]
+
+
 class _Stop(NamedTuple):
     future: asyncio.Future[None]
 
 
-_Item = _Waiting | _Reopen | _Stop
+_Item = _Waiting | _Reopen | _Settle | _Stop
 
 
 class Log:
@@ -86,6 +90,14 @@ class Log:
                 return await self._hand_in(kind, body, durable=durable)
         except TimeoutError:
             raise Unrecorded(f"The log {self.directory} did not take an entry in time: is its disk slow?") from None
+
+    async def settled(self) -> Head:
+        """Bring what was handed in so far to the disk, and return where the chain stands there. Raises `Unrecorded`."""
+        if self._closed:
+            raise Unrecorded(f"The log {self.directory} is closed.")
+        future: asyncio.Future[Head] = self._loop.create_future()
+        self._queue.put(_Settle(future))
+        return await future
 
     async def close(self) -> None:
         """Write what waits, bring it to the disk and let go of the directory. Later appends raise `Unrecorded`."""
@@ -184,6 +196,8 @@ class Log:
             for item in batch:  # nothing is handed in between a failure and the answer to `_Reopen`
                 if isinstance(item, _Reopen):
                     self._reopen()
+                if isinstance(item, _Settle):
+                    self._settle(item)
                 if isinstance(item, _Stop):
                     self._stop(item)
                     return
@@ -211,6 +225,15 @@ class Log:
         else:
             self._tell(self._reopened, self._shard.head, self._shard.repair)
 
+    def _settle(self, item: _Settle) -> None:
+        try:
+            self._shard.sync()
+        except OSError as error:
+            failed = Unrecorded(f"The log {self.directory} cannot be brought to the disk: {error}")
+            self._tell(_end, item.future, failed)
+        else:
+            self._tell(_end, item.future, self._shard.head)
+
     def _stop(self, item: _Stop) -> None:
         try:
             self._shard.close()
@@ -223,6 +246,15 @@ class Log:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:  # the loop was closed: nobody is left to be told
             logger.warning("the log %s outlived its event loop: close it before", self.directory)
+
+
+def _end(future: asyncio.Future[Head], ended: Head | Unrecorded) -> None:
+    if future.done():  # whoever asked is gone
+        return
+    if isinstance(ended, Unrecorded):
+        future.set_exception(ended)
+    else:
+        future.set_result(ended)
 
 
 def _take_all(source: queue.SimpleQueue[_Item]) -> list[_Item]:

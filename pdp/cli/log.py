@@ -1,21 +1,26 @@
 """`pdp log`: read the audit logs of all workers, and check that nothing in them was changed."""
 
+import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from ..audit.entry import Entry, read_entry
+from ..audit.entry import Entry, Head, read_entry
+from ..audit.heads import heads_of, log_key
 from ..audit.read import Reader, last_lines, shards
 from ..audit.verify import Broken, verify
 from ..errors import Fault
-from ..settings import load
+from ..settings import Settings, load
+from ..store.heads import read_heads
+from ..store.sql import StoreUnavailable, open_store, reading
 
+MISSING = "the store has a signed head of it: name the directory it was moved to"
 POLL_S = 0.2  # `tail -f` looks again this often
 
 
@@ -40,10 +45,20 @@ def tail(count: int, follow: bool, as_json: bool) -> None:
 
 
 @log.command("verify")
+@click.argument("moved", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="[MOVED]...")
+@click.option("--alone", is_flag=True, help="Do not ask the store how far each log had come: a cut end is not found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify_(as_json: bool) -> None:
-    """Check that every entry of every worker follows from the one before. Exit status 1 when one does not."""
-    results = [_verified(directory) for directory in shards(load().data_dir)]
+def verify_(moved: tuple[Path, ...], *, alone: bool, as_json: bool) -> None:
+    """Check that every entry of every log follows from the one before, and that none is missing at the end.
+
+    MOVED are log directories that were moved aside. Exit status 1 when something is not as it was written.
+    """
+    settings = load()
+    kept = {} if alone else asyncio.run(_kept(settings))
+    results = [_verified(directory, kept) for directory in (*shards(settings.data_dir), *moved)]
+    seen = {result.get("origin") for result in results}
+    gone = [origin for origin in kept if origin not in seen] if all(result["intact"] for result in results) else []
+    results += [{"log": origin, "intact": False, "reason": f"no log here; {MISSING}"} for origin in gone]
     if not results:
         raise Fault("There is no log yet: is PDP_DATA_DIR that of the service?")
     for result in [] if as_json else results:
@@ -53,9 +68,23 @@ def verify_(as_json: bool) -> None:
     sys.exit(0 if all(result["intact"] for result in results) else 1)
 
 
-def _verified(directory: Path) -> dict[str, Any]:
+async def _kept(settings: Settings) -> dict[str, Head]:
+    """Return how far each log of this data directory had come. Asked for first: a log that is written to grows."""
     try:
-        return {"log": directory.name, "intact": True, **msgspec.to_builtins(verify(directory))}
+        store = await open_store(settings.store_url)
+        try:
+            async with reading(store) as connection:
+                rows = await read_heads(connection)
+        finally:
+            await store.dispose()
+    except StoreUnavailable as error:
+        raise Fault(f"{error} It knows how far the logs had come; without it, verify them with --alone.") from None
+    return heads_of(rows, log_key(settings.data_dir))
+
+
+def _verified(directory: Path, kept: Mapping[str, Head]) -> dict[str, Any]:
+    try:
+        return {"log": directory.name, "intact": True, **msgspec.to_builtins(verify(directory, kept))}
     except Broken as broken:
         return {"log": directory.name, "intact": False, "broken_at": broken.index, "reason": broken.reason}
 

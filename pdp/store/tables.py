@@ -4,7 +4,20 @@ Times are fixed-width RFC 3339 text, so they compare as strings on every databas
 owns a row; a feed never touches another's rows. Expiry is enforced when a row is read, never by a cleanup job.
 """
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 metadata = MetaData()
 
@@ -160,16 +173,24 @@ newest_policy = Table(  # one row at most: the newest signed policy that was eve
 
 decisions = Table(  # a projection of the log, filled behind it; the log is the truth
     "decisions", metadata, _key(),
-    Column("origin", String, nullable=False), Column("position", Integer, nullable=False),
+    Column("origin", String, nullable=False), Column("position", BigInteger, nullable=False),
     Column("pep", String, nullable=False, index=True), Column("at", String, nullable=False, index=True),
     Column("entry", Text, nullable=False),  # the line of the log, byte for byte
     UniqueConstraint("origin", "position"),
 )
 
+log_heads = Table(  # how far each log had come, signed: a log that is shorter by now was cut
+    "log_heads", metadata,
+    Column("origin", String, primary_key=True),
+    Column("entries", BigInteger, nullable=False), Column("digest", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("key", String, nullable=False), Column("signature", String, nullable=False),
+)
+
 outcomes = Table(  # a table of its own: another worker may log the outcome before this one projects the decision
     "outcomes", metadata,
     Column("decision", String, primary_key=True),
-    Column("origin", String, nullable=False), Column("position", Integer, nullable=False),
+    Column("origin", String, nullable=False), Column("position", BigInteger, nullable=False),
     Column("pep", String, nullable=False), Column("at", String, nullable=False),
     Column("entry", Text, nullable=False),
     UniqueConstraint("origin", "position"),

@@ -26,7 +26,7 @@ def upgrade() -> None:
         "decisions",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("origin", sa.String(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("pep", sa.String(), nullable=False),
         sa.Column("at", sa.String(), nullable=False),
         sa.Column("entry", sa.Text(), nullable=False),
@@ -155,6 +155,16 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'approved'"),
     )
     op.create_table(
+        "log_heads",
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("entries", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("origin"),
+    )
+    op.create_table(
         "newest_policy",
         sa.Column("revision", sa.String(), nullable=False),
         sa.Column("issued_at", sa.String(), nullable=False),
@@ -166,7 +176,7 @@ def upgrade() -> None:
         "outcomes",
         sa.Column("decision", sa.String(), nullable=False),
         sa.Column("origin", sa.String(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("pep", sa.String(), nullable=False),
         sa.Column("at", sa.String(), nullable=False),
         sa.Column("entry", sa.Text(), nullable=False),
