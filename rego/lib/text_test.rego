@@ -55,6 +55,17 @@ test_case_and_blanks_make_no_difference if {
 	}
 }
 
+test_what_cannot_be_seen_makes_no_difference if {
+	every same in [
+		"alice\t", "alice\n", "\u0000alice", "alice\u00a0", "\u2003alice", "ali\u200bce", "alice\ufeff", "alice\u00ad",
+		"alice\u0301",
+	] {
+		not text.differs(same, "alice")
+		not text.differs("alice", same)
+	}
+	text.differs("Jos\u00e9 Ng", "alice")
+}
+
 test_only_text_differs_from_text if {
 	every other in others {
 		not text.differs(other, "a")
