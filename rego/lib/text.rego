@@ -25,8 +25,13 @@ starts_with(value, prefix) if {
 
 # METADATA
 # title: Climbs
-# description: "`value` has a path segment `..`, with slashes of either kind."
-climbs(value) if ".." in split(replace(value, `\`, "/"), "/")
+# description: "`value` has a path segment `..`, with slashes of either kind, also where any of it is escaped as in a URL, once or twice."
+climbs(value) if {
+	once := replace(lower(value), "%25", "%")
+	dots := replace(once, "%2e", ".")
+	slashes := replace(replace(replace(dots, "%2f", "/"), "%5c", "/"), `\`, "/")
+	".." in split(slashes, "/")
+}
 
 # METADATA
 # title: Differs

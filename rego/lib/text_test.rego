@@ -38,7 +38,13 @@ test_only_text_starts_with_text if {
 }
 
 test_a_path_that_climbs_starts_with_nothing if {
-	every climbing in ["/data/../etc/passwd", `/data/..\etc`, "/data/.."] { not text.starts_with(climbing, "/data/") }
+	every climbing in [
+		"/data/../etc/passwd", `/data/..\etc`, "/data/..", "/data/%2e%2e/etc", "/data/.%2E/etc", "/data/..%2fetc", "/data/x%5C..%5cetc",
+		"/data/%252e%252e/etc", "/data/..%252Fetc",
+	] {
+		not text.starts_with(climbing, "/data/")
+	}
+	text.starts_with("/data/100%25", "/data/")
 	text.starts_with("/data/a..b", "/data/")
 }
 
