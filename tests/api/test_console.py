@@ -347,6 +347,14 @@ async def test_nobody_sees_a_page_without_signing_in(path: str, stage: Stage) ->
 
 
 @pytest.mark.promise("console.session")
+@pytest.mark.parametrize("value", [b"\xe9\xe9", b"%", b"x" * 5000, b""])
+async def test_a_cookie_that_is_nothing_of_ours_leads_to_the_sign_in(value: bytes, stage: Stage) -> None:
+    async with visit(stage, None) as client:
+        answer = await client.get("/console", headers=[(b"cookie", b"pdp-console=" + value)])
+    assert answer.status_code == 303
+
+
+@pytest.mark.promise("console.session")
 async def test_a_session_that_was_touched_is_none(stage: Stage) -> None:
     async with visit(stage) as client:
         [(name, value)] = client.cookies.items()
