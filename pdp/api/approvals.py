@@ -4,7 +4,7 @@ A key of ours is an adapter, which may watch and withdraw what was asked on its 
 their own, issued for the server `pdp.approvals`; nobody votes with a key.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ from ..errors import Rejected
 from ..identity.peps import Pep
 from .decisions import Desk
 from .http import header
+from .idempotency import Replays
 from .openapi import answers, reads
 
 B = TypeVar("B", bound=Struct)
@@ -68,14 +69,18 @@ def _see(routes: APIRouter, counter: "_Counter") -> None:
     async def inbox(request: Request) -> Response:
         """Return the open requests that the person who asks may vote on, under the policy in force."""
         voter = await counter.person(request)
-        return _json(Inbox([shown_to_a_person(row, [], None) for row in await counter.voting.opened(voter)]))
+        waiting = await counter.voting.opened(voter)
+        return _json(msgspec.json.encode(Inbox([shown_to_a_person(row, [], None) for row in waiting])))
 
     @routes.get("/{id}", openapi_extra=keyed, responses=answers("ApprovalShown", 400, 401, 403, 404, 429, 503))
     async def show(id: str, request: Request, wait: float = 0.0) -> Response:  # noqa: A002  # contracts, section 1
         """Return a request: its status to an adapter, all of it to a person. With `wait`, once it is decided."""
         who = await counter.admitted(request)
         found = await counter.voting.waited(lambda: counter.found(who, id), min(max(wait, 0.0), LONGEST_WAIT_S))
-        return _json(shown_to_a_person(*found) if isinstance(who, Voter) else status_of(found.request, found.approval))
+        person = isinstance(who, Voter)
+        return _json(
+            msgspec.json.encode(shown_to_a_person(*found) if person else status_of(found.request, found.approval))
+        )
 
 
 def _act(routes: APIRouter, counter: "_Counter") -> None:
@@ -83,29 +88,41 @@ def _act(routes: APIRouter, counter: "_Counter") -> None:
 
     @routes.post("/{id}/votes", openapi_extra=reads(VoteBody), responses=answers("ApprovalShown", *refusals))
     async def vote(id: str, request: Request) -> Response:  # noqa: A002  # contracts, section 1
-        """Vote, as the person whose token this is. The same vote again changes nothing."""
+        """Vote, as the person whose token this is. The same vote again changes nothing; see Idempotency-Key too."""
         voter = await counter.person(request)
-        body = await counter.body(request, VoteBody)
-        await counter.voting.vote(id, voter, Answer(body.vote, body.presented_digest, body.reason))
-        return _json(shown_to_a_person(*await counter.voting.found(id)))
+        raw, body = await counter.body(request, VoteBody)
+
+        async def voted() -> bytes:
+            await counter.voting.vote(id, voter, Answer(body.vote, body.presented_digest, body.reason))
+            return msgspec.json.encode(shown_to_a_person(*await counter.voting.found(id)))
+
+        return await counter.once(request, voter, raw, voted)
 
     @routes.post("/{id}/cancel", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def cancel(id: str, request: Request) -> Response:  # noqa: A002
         """Withdraw a request: an adapter of its server, or the person it was made for."""
         who = await counter.admitted(request)
-        body = await counter.body(request, TakeBackBody)
-        found, _, _ = await counter.found(who, id)
-        by = concerned(who, {found["person"]})
-        return await counter.done(requests.cancel(counter.voting.office, id, by, body.reason), id)
+        raw, body = await counter.body(request, TakeBackBody)
+
+        async def cancelled() -> bytes:
+            found, _, _ = await counter.found(who, id)
+            by = concerned(who, {found["person"]})
+            return await counter.done(requests.cancel(counter.voting.office, id, by, body.reason), id)
+
+        return await counter.once(request, who, raw, cancelled)
 
     @routes.post("/{id}/revoke", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def revoke(id: str, request: Request) -> Response:  # noqa: A002
         """Take an approval back before it is used: a person who voted, or whom the call is made for; or an adapter."""
         who = await counter.admitted(request)
-        body = await counter.body(request, TakeBackBody)
-        found, votes, _ = await counter.found(who, id)
-        by = concerned(who, {found["person"], *(row["person"] for row in votes)})
-        return await counter.done(requests.revoke(counter.voting.office, id, by, body.reason), id)
+        raw, body = await counter.body(request, TakeBackBody)
+
+        async def revoked() -> bytes:
+            found, votes, _ = await counter.found(who, id)
+            by = concerned(who, {found["person"], *(row["person"] for row in votes)})
+            return await counter.done(requests.revoke(counter.voting.office, id, by, body.reason), id)
+
+        return await counter.once(request, who, raw, revoked)
 
 
 class _Counter:
@@ -113,6 +130,7 @@ class _Counter:
 
     def __init__(self, desk: Desk, voting: VotingDesk) -> None:
         self._desk = desk
+        self._replays = Replays()
         self.voting = voting
 
     async def admitted(self, request: Request) -> Pep | Voter:
@@ -133,18 +151,26 @@ class _Counter:
         """Return the person who asks; an agent is turned away. Raises `Rejected`."""
         return await person_of(header(request.scope, b"authorization"), self._desk.world)
 
-    async def body(self, request: Request, kind: type[B]) -> B:
-        """Read the body of a request. Raises `Rejected` 400, 413 or 415."""
-        _, value = await self._desk.read(request.scope, request.receive)
+    async def body(self, request: Request, kind: type[B]) -> tuple[bytes, B]:
+        """Return the body of a request, as it came and as it reads. Raises `Rejected` 400, 413 or 415."""
+        raw, value = await self._desk.read(request.scope, request.receive)
         try:
-            return msgspec.convert(value, kind)
+            return raw, msgspec.convert(value, kind)
         except msgspec.ValidationError:
             raise Rejected(400, "approvals.malformed", f"The body is not a {kind.__name__}.") from None
 
-    async def done(self, work: Awaitable[Row], identifier: str) -> Response:
+    async def once(
+        self, request: Request, who: Pep | Voter, raw: bytes, act: Callable[[], Coroutine[Any, Any, bytes]]
+    ) -> Response:
+        """Return what `act` gives, or gave to the same Idempotency-Key, path and body. Raises `Rejected`, 409 too."""
+        key = header(request.scope, b"idempotency-key")
+        body = request.url.path.encode() + b"\n" + raw
+        return _json(await self._replays.once(f"{type(who).__name__} {who.id}", key, body, act))
+
+    async def done(self, work: Awaitable[Row], identifier: str) -> bytes:
         """Return how a request stands once `work` is done. Raises `Rejected`."""
         found = await self.voting.carried_out(work, identifier)
-        return _json(status_of(found.request, found.approval))
+        return msgspec.json.encode(status_of(found.request, found.approval))
 
 
 def concerned(who: Pep | Voter, people: set[str | None]) -> str:
@@ -154,5 +180,5 @@ def concerned(who: Pep | Voter, people: set[str | None]) -> str:
     return who.id
 
 
-def _json(value: Struct) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json", headers={"Cache-Control": "no-store"})
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

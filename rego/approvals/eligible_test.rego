@@ -53,6 +53,8 @@ test_not_by_nothing if not eligible.may_vote with input as asked({})
 test_not_by_another_relation if {
 	narrow := object.union(asked({"id": "olga"}), {"stage": object.union(stage, {"relations": ["tool_owner"]})})
 	not eligible.may_vote with input as narrow
+	other := object.union(asked({"id": "payments"}), {"stage": object.union(stage, {"relations": ["agent_owner"]})})
+	not eligible.may_vote with input as other
 }
 
 test_not_on_an_empty_input if not eligible.may_vote with input as {}
