@@ -101,7 +101,7 @@ def shown(found: Found, before: dict[str, Any] | None, names: Names) -> Page:
         compared_with=before["decided_at"] if before else None,
         prompt=prompt if isinstance(prompt, str) else _text(prompt)[0],
         context=[Value(name, *_text(value), []) for name, value in _rest(call["context"]).items()],
-        lookalikes=[(word, _spelled(word)) for word in _imitations((call["arguments"], call["context"], names))],
+        lookalikes=[(word, _spelled(word)) for word in _imitations(_words(request, names))],
         execute_within_s=request["plan"]["execute_within_s"],
         uses=request["plan"]["uses"],
     )
@@ -221,6 +221,11 @@ def _called(identifier: str | None, names: Names) -> str:
         return ""
     name = names.get(identifier, identifier)
     return name if name == identifier else f"{name} ({identifier})"
+
+
+def _words(request: dict[str, Any], names: Names) -> tuple[Any, ...]:
+    call = request["shown"]
+    return request["server"], request["tool"], call["arguments"], call["context"], names
 
 
 def _imitations(value: Any) -> list[str]:

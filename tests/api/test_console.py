@@ -31,6 +31,7 @@ from tests.console import REFUND, Stage, console_running, sign_in
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HOSTILE = '<script src="//evil.example/x.js"></script><img src=x onerror=alert(1)> \u202eevil\u200b p\u0430ypal'
 FORM = "application/x-www-form-urlencoded"
+FORMS = ("votes", "cancel", "revoke")
 PAGES = ("/console", "/console/history", "/console/approvals/{}", "/console/login", "/console/nowhere")
 
 
@@ -266,6 +267,63 @@ async def test_a_form_that_is_not_one_is_refused(kind: str, body: bytes, status:
     assert await state(stage, identifier) == ("open", 0)
 
 
+async def take_back(stage: Stage, client: httpx.AsyncClient, step: str, identifier: str, **more: str) -> httpx.Response:
+    """Send the form that takes a request back, with the session's own secret unless told otherwise."""
+    secret = hidden_field((await client.get("/console")).text, "form_secret")
+    given = {"form_secret": secret, "reason": "a <slip>", **more}
+    return await client.post(f"/console/approvals/{identifier}/{step}", data=given, headers={"Origin": stage.url})
+
+
+@pytest.mark.promise("console.withdraws")
+async def test_whom_a_call_is_made_for_withdraws_the_question_and_nobody_else_does(stage: Stage) -> None:
+    identifier = await stage.asked(arguments={**REFUND, "amount": 7520})
+    path = f"/console/approvals/{identifier}"
+    async with visit(stage, "u-alice") as alice, visit(stage) as carol, visit(stage, "u-bob") as stranger:
+        assert f'action="{path}/cancel"' in (await alice.get(path)).text
+        assert f'action="{path}/cancel"' not in (await carol.get(path)).text
+        assert (await take_back(stage, carol, "cancel", identifier)).status_code == 403
+        assert (await take_back(stage, stranger, "cancel", identifier)).status_code == 404
+        assert (await take_back(stage, alice, "cancel", identifier, form_secret="of another")).status_code == 403
+        assert (await take_back(stage, alice, "cancel", identifier, reason="x" * 501)).status_code == 400
+        assert (await take_back(stage, alice, "revoke", identifier)).status_code == 409
+        assert await state(stage, identifier) == ("open", 0)
+        assert (await take_back(stage, alice, "cancel", identifier)).status_code == 303
+        assert await state(stage, identifier) == ("cancelled", 0)
+        page = (await alice.get(path)).text
+        assert "Nothing is asked any more." in page
+        assert f'action="{path}/' not in page
+        assert (await take_back(stage, alice, "cancel", identifier)).status_code == 409
+
+
+@pytest.mark.promise("console.withdraws")
+@pytest.mark.parametrize(("who", "amount"), [("u-carol", 7521), ("u-alice", 7522)])
+async def test_an_approval_is_taken_back_before_it_is_used_and_the_call_asks_again(
+    who: str, amount: int, stage: Stage
+) -> None:
+    call = {**REFUND, "amount": amount}
+    identifier = await stage.asked(arguments=call)
+    await stage.vote(identifier)
+    path = f"/console/approvals/{identifier}"
+    async with visit(stage, who) as client, visit(stage, "u-bob") as stranger:
+        assert (await take_back(stage, stranger, "revoke", identifier)).status_code == 404
+        assert f'action="{path}/revoke"' in (await client.get(path)).text
+        assert (await take_back(stage, client, "revoke", identifier)).status_code == 303
+        assert "It was taken back." in (await client.get(path)).text
+        assert (await take_back(stage, client, "revoke", identifier)).status_code == 409
+    assert (await stage.ask(arguments=call))["decision"] == "needs_approval"
+
+
+@pytest.mark.promise("console.withdraws")
+async def test_what_was_used_is_not_offered_to_be_taken_back(stage: Stage) -> None:
+    call = {**REFUND, "amount": 7523}
+    identifier = await stage.asked(arguments=call)
+    await stage.vote(identifier)
+    assert (await stage.ask(arguments=call))["decision"] == "allow"
+    async with visit(stage) as client:
+        assert "/revoke" not in (await client.get(f"/console/approvals/{identifier}")).text
+        assert (await take_back(stage, client, "revoke", identifier)).status_code == 409
+
+
 @pytest.mark.promise("console.forms")
 async def test_looking_changes_nothing(stage: Stage) -> None:
     identifier = await stage.asked(arguments={**REFUND, "amount": 7507})
@@ -274,7 +332,7 @@ async def test_looking_changes_nothing(stage: Stage) -> None:
         written = stage.service.world.log.committed
         for path in PAGES:
             await client.get(path.format(identifier))
-        for path in (f"/console/approvals/{identifier}/votes", "/console/logout"):
+        for path in (*(f"/console/approvals/{identifier}/{form}" for form in FORMS), "/console/logout"):
             tried = await client.get(path, params={**form, "vote": "approve"})
             assert tried.status_code == 405
         assert (await client.get("/console")).status_code == 200
