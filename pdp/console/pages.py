@@ -13,7 +13,7 @@ from ..errors import REFUSALS, Refused, Rejected
 from ..registry.states import refusal
 from ..times import rfc3339
 from .login import SEE_OTHER
-from .show import listed, shown
+from .show import denials, listed, shown
 from .site import ROOT
 from .visit import Console, Visitor
 
@@ -110,6 +110,7 @@ class _Pages:
             problem.status if problem else 200,
             visitor=visitor,
             page=page,
+            denied=denials(found.request, await self._voting.denied_before(found.request, visitor.voter)),
             outlook=await self._outlook(found, visitor),
             mine=next((vote for vote in found.votes if vote["person"] == visitor.voter.id), None),
             voters={vote["person"]: await self._console.name(vote["person"]) for vote in found.votes},

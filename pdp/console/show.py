@@ -49,6 +49,15 @@ class Page(Struct, frozen=True):
     uses: int
 
 
+class Denial(Struct, frozen=True):
+    """An earlier request for the tool that people refused; `same_call`: exactly what is asked about now."""
+
+    id: str
+    at: str
+    feedback: str
+    same_call: bool
+
+
 class Line(Struct, frozen=True):
     """A request in a list."""
 
@@ -81,6 +90,12 @@ def listed(request: dict[str, Any], names: Names, now: str) -> Line:
         decided_at=request["decided_at"] or request["expires_at"],
         left=left(request["expires_at"], now),
     )
+
+
+def denials(request: dict[str, Any], before: list[dict[str, Any]]) -> list[Denial]:
+    """Return what was refused before, as the page of a request shows it."""
+    same = [row["action_digest"] == request["action_digest"] for row in before]
+    return [Denial(row["id"], row["decided_at"], row["feedback"], it) for row, it in zip(before, same, strict=True)]
 
 
 def shown(found: Found, before: dict[str, Any] | None, names: Names) -> Page:

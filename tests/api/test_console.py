@@ -130,6 +130,32 @@ async def test_the_page_shows_what_differs_from_the_last_approved_call(own: Stag
 
 
 @pytest.mark.promise("console.answers")
+async def test_the_page_shows_what_was_refused_before_to_those_who_may_see_it(own: Stage) -> None:
+    call = {**REFUND, "amount": 9100}
+    approved = await own.asked(arguments={**REFUND, "amount": 9101})
+    await own.vote(approved)
+    first = await own.asked(arguments=call)
+    await own.vote(first, vote="deny", reason="Not without <b>an invoice</b>\u202e.")
+    deleting = await own.asked("delete_customer", {"customer": "c-9"})
+    await own.vote(deleting, vote="deny", reason="Another tool.")
+    await own.later(3600)
+    again, other = await own.asked(arguments=call), await own.asked(arguments={**REFUND, "amount": 9102})
+    async with visit(own) as client, visit(own, "u-alice") as alice:
+        pages = [(await one.get(f"/console/approvals/{again}")).text for one in (client, alice)]
+        another = (await client.get(f"/console/approvals/{other}")).text
+        earlier = (await client.get(f"/console/approvals/{first}")).text
+    for page in pages:
+        part = page.partition('aria-label="Refused before"')[2].partition("</section>")[0]
+        assert part.count("<li>") == 1
+        assert f"/console/approvals/{first}" in part
+        assert "this very call" in part
+        assert "Not without &lt;b&gt;an invoice&lt;/b&gt;&lt;U+202E&gt;." in part
+    assert "Not without" in another
+    assert "this very call" not in another
+    assert "Refused before" not in earlier  # it was the first
+
+
+@pytest.mark.promise("console.answers")
 async def test_a_reason_that_is_wanted_is_asked_for_and_what_was_typed_is_kept(stage: Stage) -> None:
     identifier = await stage.asked("delete_customer", {"customer": "c-2"})
     async with visit(stage) as client:
