@@ -669,6 +669,21 @@ async def test_streams_are_bounded_and_end_when_the_service_stops(own: Stage) ->
             assert [said async for said in line if said] == []
 
 
+@pytest.mark.promise("console.live")
+async def test_streams_that_are_asked_for_at_the_same_moment_are_bounded_too(own: Stage) -> None:
+    limits = httpx.Limits(max_connections=3 * MAX_STREAMS)
+    async with (
+        visit(own) as signed,
+        httpx.AsyncClient(limits=limits, cookies=dict(signed.cookies), timeout=20) as client,
+    ):
+        asking = [client.build_request("GET", f"{own.url}/console/events") for _ in range(2 * MAX_STREAMS)]
+        answers = await asyncio.gather(*(client.send(request, stream=True) for request in asking))
+        assert sorted(answer.status_code for answer in answers) == [200] * MAX_STREAMS + [503] * MAX_STREAMS
+        own.service.hush()
+        for answer in answers:
+            await answer.aclose()
+
+
 async def _event(lines: AsyncIterator[str]) -> None:
     async with asyncio.timeout(10):
         async for line in lines:
