@@ -16,6 +16,7 @@ import jwt
 import msgspec
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,12 +27,15 @@ from pdp.dev.issuer import DevIssuer
 from pdp.dev.seed import AUDIENCE
 from pdp.query import ToolRef
 from pdp.registry.review import quarantine
+from pdp.store.sql import transaction
+from pdp.store.tables import approval_requests
 from tests.console import REFUND, Stage, console_running, sign_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HOSTILE = '<script src="//evil.example/x.js"></script><img src=x onerror=alert(1)> \u202eevil\u200b p\u0430ypal'
 FORM = "application/x-www-form-urlencoded"
 FORMS = ("votes", "cancel", "revoke")
+NOBODY: dict[str, Any] = {"roles": ["nobody"], "groups": [], "rights": [], "relations": []}
 PAGES = ("/console", "/console/history", "/console/approvals/{}", "/console/login", "/console/nowhere")
 
 
@@ -153,6 +157,23 @@ async def test_the_page_shows_what_was_refused_before_to_those_who_may_see_it(ow
     assert "Not without" in another
     assert "this very call" not in another
     assert "Refused before" not in earlier  # it was the first
+
+
+@pytest.mark.promise("console.answers")
+async def test_what_others_were_asked_and_refused_is_not_shown_to_who_may_not_see_it(own: Stage) -> None:
+    first = await own.asked(arguments={**REFUND, "amount": 9200})
+    await own.vote(first, vote="deny", reason="Between us.")
+    await own.later(3600)
+    again = await own.asked(arguments={**REFUND, "amount": 9201})
+    async with visit(own) as carol, visit(own, "u-alice") as alice:
+        assert "Between us." in (await carol.get(f"/console/approvals/{again}")).text
+        plan = (await own.service.voting.found(first)).request["plan"]
+        others = {**plan, "stages": [{**stage, **NOBODY} for stage in plan["stages"]]}
+        async with transaction(own.service.world.store) as connection:
+            this = approval_requests.c.id == first
+            await connection.execute(update(approval_requests).where(this).values(plan=others))
+        assert "Between us." not in (await carol.get(f"/console/approvals/{again}")).text
+        assert "Between us." in (await alice.get(f"/console/approvals/{again}")).text  # it was her call
 
 
 @pytest.mark.promise("console.answers")
