@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_REASON = 500  # characters: read by a person, and handed to a model
 MAX_LISTED = 200  # requests in one answer; an inbox that is longer is not read
+MAX_DENIED = 3  # earlier refusals on the page of a request: a habit shows, and each is looked at for who may see it
 UNKNOWN = Rejected(404, "approvals.unknown", "There is no such request.")
 AWAY = Rejected(503, "store.unavailable", "Requests cannot be looked up now.", headers={"Retry-After": "1"})
 CLOSED = Rejected(409, "approvals.closed", "It is no longer open.")
@@ -149,6 +150,18 @@ class VotingDesk:
         except StoreUnavailable:
             raise AWAY from None
         return before if before is not None and await self._is_asked(before, voter) else None
+
+    async def denied_before(self, request: Row, voter: Voter) -> list[Row]:
+        """Return the last refused requests of the same caller for the same tool, those that this person may see.
+
+        Raises `Rejected` 503.
+        """
+        try:
+            async with reading(self.world.store) as connection:
+                rows = await stored.read_denied_before(connection, request, MAX_DENIED)
+        except StoreUnavailable:
+            raise AWAY from None
+        return [row for row in rows if voter.id in behind(requests.asked_in(row)) or await self._is_asked(row, voter)]
 
     async def outlook(self, found: Found, voter: Voter) -> Outlook:
         """Say what an open request still wants, and whether this person may vote. Raises `Rejected` 503."""

@@ -66,6 +66,21 @@ async def read_approved_before(connection: AsyncConnection, request: Row) -> Row
     return await _one(connection, select(table).where(*this, *approved).order_by(*newest).limit(1))
 
 
+async def read_denied_before(connection: AsyncConnection, request: Row, limit: int) -> list[Row]:
+    """Return the last requests of the same person (without one: of the same agent) for the same tool that were denied.
+
+    The newest first, none that was opened after this one.
+    """
+    table = approval_requests
+    who = "person" if request["person"] is not None else "agent"
+    this = table.c.server == request["server"], table.c.tool == request["tool"], table.c[who] == request[who]
+    same_kind = table.c.person.is_not_distinct_from(request["person"])
+    denied = table.c.state == "denied", table.c.opened_at <= request["opened_at"], table.c.id != request["id"]
+    newest = table.c.decided_at.desc(), table.c.id.desc()
+    query = select(table).where(*this, same_kind, *denied).order_by(*newest).limit(limit)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
+
+
 async def read_pulse(connection: AsyncConnection) -> tuple[int | str | None, ...]:
     """Return figures that change whenever a request is opened, voted on or closed, or an approval used or ended."""
     asked, granted = approval_requests, approvals

@@ -322,9 +322,21 @@ async def test_the_past_is_listed_newest_first_and_compared_with_the_last_yes_to
         nobodys = await store.read_closed_requests(connection, "frank", 3)
         before = await store.read_approved_before(connection, now)
         none = await store.read_approved_before(connection, {**now, "server": "elsewhere"})
+        refused = await store.read_denied_before(connection, now, 3)
+        others = [
+            await store.read_denied_before(connection, {**now, **change}, 3)
+            for change in (
+                {"person": "bob"},
+                {"person": None},
+                {"tool": "other"},
+                {"id": past[2]},
+                {"opened_at": "2000"},
+            )
+        ]
     assert listed == past[:0:-1]
     assert (voted, nobodys) == ([past[3], past[1], past[0]], [])
     assert (before and before["id"], none) == (past[1], None)
+    assert ([row["id"] for row in refused], others) == ([past[2]], [[]] * 5)
 
 
 @pytest.mark.promise("approvals.time")
