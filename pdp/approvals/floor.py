@@ -32,8 +32,13 @@ def check_voter(voter: Voter, asked: Asked, voted: frozenset[str]) -> Voter:
         raise Rejected(
             403, "approvals.not_a_person", "Only a person votes, with their own sign-in and no agent between."
         )
-    if voter.id in {asked.person, asked.agent, *asked.chain, *asked.owners}:
+    if voter.id in everyone_behind(asked):
         raise Rejected(403, "approvals.own_call", "Nobody agrees to a call that is made by or for themselves.")
     if voter.id in voted:
         raise Rejected(409, "approvals.voted", "You have voted on this request; one vote a person.")
     return voter
+
+
+def everyone_behind(asked: Asked) -> frozenset[str | None]:
+    """Return those who have no say in a call, because they stand behind it."""
+    return frozenset({asked.person, asked.agent, *asked.chain, *asked.owners})
