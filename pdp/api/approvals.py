@@ -4,7 +4,7 @@ A key of ours is an adapter, which may watch and withdraw what was asked on its 
 their own, issued for the server `pdp.approvals`; nobody votes with a key.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -88,27 +88,41 @@ def _act(routes: APIRouter, counter: "_Counter") -> None:
     async def vote(id: str, request: Request) -> Response:  # noqa: A002  # contracts, section 1
         """Vote, as the person whose token this is. The same vote again changes nothing."""
         voter = await counter.person(request)
-        body = await counter.body(request, VoteBody)
-        await counter.voting.vote(id, voter, Answer(body.vote, body.presented_digest, body.reason))
-        return _json(shown_to_a_person(*await counter.voting.found(id)))
+        sent, body = await counter.body(request, VoteBody)
+
+        async def done() -> bytes:
+            await counter.voting.vote(id, voter, Answer(body.vote, body.presented_digest, body.reason))
+            return msgspec.json.encode(shown_to_a_person(*await counter.voting.found(id)))
+
+        return await counter.once(request, voter.id, sent, done)
 
     @routes.post("/{id}/cancel", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def cancel(id: str, request: Request) -> Response:  # noqa: A002
         """Withdraw a request: an adapter of its server, or the person it was made for."""
         pep = await counter.admitted(request)
-        body = await counter.body(request, TakeBackBody)
+        sent, body = await counter.body(request, TakeBackBody)
         found, _, _ = await counter.voting.found(id)
         by = await counter.concerned(request, pep, found, {found["person"]})
-        return await counter.done(requests.cancel(counter.voting.office, id, by, body.reason), id)
+
+        async def done() -> bytes:
+            stands = await counter.voting.carried_out(requests.cancel(counter.voting.office, id, by, body.reason), id)
+            return msgspec.json.encode(status_of(stands.request, stands.approval))
+
+        return await counter.once(request, by, sent, done)
 
     @routes.post("/{id}/revoke", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def revoke(id: str, request: Request) -> Response:  # noqa: A002
         """Take an approval back before it is used: a person who voted, or whom the call is made for; or an adapter."""
         pep = await counter.admitted(request)
-        body = await counter.body(request, TakeBackBody)
+        sent, body = await counter.body(request, TakeBackBody)
         found, votes, _ = await counter.voting.found(id)
         by = await counter.concerned(request, pep, found, {found["person"], *(row["person"] for row in votes)})
-        return await counter.done(requests.revoke(counter.voting.office, id, by, body.reason), id)
+
+        async def done() -> bytes:
+            stands = await counter.voting.carried_out(requests.revoke(counter.voting.office, id, by, body.reason), id)
+            return msgspec.json.encode(status_of(stands.request, stands.approval))
+
+        return await counter.once(request, by, sent, done)
 
 
 class _Counter:
@@ -129,11 +143,11 @@ class _Counter:
         """Return the person who asks; an agent is turned away. Raises `Rejected`."""
         return await person_of(header(request.scope, b"authorization"), self._desk.world)
 
-    async def body(self, request: Request, kind: type[B]) -> B:
-        """Read the body of a request. Raises `Rejected` 400, 413 or 415."""
-        _, value = await self._desk.read(request.scope, request.receive)
+    async def body(self, request: Request, kind: type[B]) -> tuple[bytes, B]:
+        """Read the body of a request, as sent and as meant. Raises `Rejected` 400, 413 or 415."""
+        sent, value = await self._desk.read(request.scope, request.receive)
         try:
-            return msgspec.convert(value, kind)
+            return sent, msgspec.convert(value, kind)
         except msgspec.ValidationError:
             raise Rejected(400, "approvals.malformed", f"The body is not a {kind.__name__}.") from None
 
@@ -147,11 +161,18 @@ class _Counter:
             raise Rejected(403, "approvals.not_concerned", "Only those it concerns take it back.")
         return voter.id
 
-    async def done(self, work: Awaitable[Row], identifier: str) -> Response:
-        """Return how a request stands once `work` is done. Raises `Rejected`."""
-        found = await self.voting.carried_out(work, identifier)
-        return _json(status_of(found.request, found.approval))
+    async def once(
+        self, request: Request, who: str, sent: bytes, done: Callable[[], Coroutine[Any, Any, bytes]]
+    ) -> Response:
+        """Return what `done` says, or said to the same Idempotency-Key of the same caller; another request is a 409."""
+        key = header(request.scope, b"idempotency-key")
+        asked = request.url.path.encode() + b"\0" + sent
+        return _sent(await self._desk.replays.once(f"approvals {who}", key, asked, done))
+
+
+def _sent(body: bytes) -> Response:
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _json(value: Struct) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return _sent(msgspec.json.encode(value))
