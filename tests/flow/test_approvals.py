@@ -21,6 +21,7 @@ from pdp.query import ToolRef, definition_digest
 from pdp.registry.review import approve, submit
 from pdp.vet import Tool
 from tests.conftest import FakeClock
+from tests.flow.people import FEED
 from tests.service import TOOLS, Bench, calm, running
 
 APPROVERS = {
@@ -205,6 +206,18 @@ async def test_two_stages_of_one_name_are_no_plan(bench: Bench, tmp_path: Path) 
     await configure(bench, tmp_path, f"approvals: {{high_risk: {{from: 0, stage: {peer}}}}}")
     told = await bench.ask("create_refund", REFUND)
     assert (told["decision"], reasons(told)) == ("deny", ["engine.garbled"])
+
+
+@pytest.mark.promise("approvals.floor")
+async def test_an_approver_who_came_to_own_the_agent_has_no_say_any_more(bench: Bench) -> None:
+    token = bench.token(sub="client-7", client_id="client-7")
+    told = await bench.ask("create_refund", REFUND, token=token)
+    assert told["decision"] == "needs_approval", told
+    await vote(bench, told["approval"]["id"], "dave")
+    bot, *others = FEED["agents"]
+    await know(bench, {**FEED, "agents": [{**bot, "owners": ["alice", "dave"]}, *others]})
+    told = await bench.ask("create_refund", REFUND, token=token)
+    assert told["decision"] == "needs_approval", told
 
 
 @pytest.mark.promise("approvals.rechecked")
