@@ -26,19 +26,19 @@ class Voter(NamedTuple):
     through: str | None = None  # the agent that acted for them, if one did
 
 
+def behind(asked: Asked) -> frozenset[str]:
+    """Return everybody who stands behind a call."""
+    return frozenset(one for one in (asked.person, asked.agent, *asked.chain, *asked.owners) if one is not None)
+
+
 def check_voter(voter: Voter, asked: Asked, voted: frozenset[str]) -> Voter:
     """Return the voter who may be asked whether policy finds them eligible. Raises `Rejected` 403 or 409."""
     if voter.kind != "person" or voter.through is not None:
         raise Rejected(
             403, "approvals.not_a_person", "Only a person votes, with their own sign-in and no agent between."
         )
-    if voter.id in everyone_behind(asked):
+    if voter.id in behind(asked):
         raise Rejected(403, "approvals.own_call", "Nobody agrees to a call that is made by or for themselves.")
     if voter.id in voted:
         raise Rejected(409, "approvals.voted", "You have voted on this request; one vote a person.")
     return voter
-
-
-def everyone_behind(asked: Asked) -> frozenset[str | None]:
-    """Return those who have no say in a call, because they stand behind it."""
-    return frozenset({asked.person, asked.agent, *asked.chain, *asked.owners})

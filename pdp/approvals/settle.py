@@ -21,7 +21,7 @@ from ..store import approvals as store
 from ..store.sql import StoreUnavailable, reading
 from . import requests
 from .electorate import Electorate, votes_of
-from .floor import Asked, everyone_behind
+from .floor import Asked, behind
 from .review import Plan, plan
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
     stages = (
         await plan(asked, case.policy, case.deadline)
     ).stages  # not the request's: rules and risk may have changed
-    behind = everyone_behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
-    counted = await voters.counted(stages, [vote for vote in votes_of(votes) if vote.person not in behind])
+    barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
+    counted = await voters.counted(stages, [vote for vote in votes_of(votes) if vote.person not in barred])
     if (await voters.stands(stages, counted)).state != "satisfied":
         return None
     return ApprovalInput(
@@ -125,13 +125,13 @@ def _office(world: World) -> Office:
 def _call(case: Case, asked: PolicyInput, verdict: Verdict, world: World) -> Row:
     """Describe a call for those who are asked about it, sensitive values masked."""
     open_by = asked.approval.gates if asked.approval else []
-    behind = _asked(case, asked)
+    stands = _asked(case, asked)
     return {
         "action_digest": _digest(case),
-        "person": behind.person,
-        "agent": behind.agent,
-        "chain": list(behind.chain),
-        "owners": list(behind.owners),
+        "person": stands.person,
+        "agent": stands.agent,
+        "chain": list(stands.chain),
+        "owners": list(stands.owners),
         "server": asked.tool.server,
         "tool": asked.tool.name,
         "definition_digest": case.query.tool.definition_digest or "",
