@@ -121,10 +121,14 @@ class _Reader:
         for entry in _visible(root):
             if entry.name in folders and entry.is_dir():
                 found += self._folder(entry, prefix)
-            elif entry.name not in beside or entry.is_dir() is bool(entry.suffix):
+            elif entry.name not in beside:
                 instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
                 instead += perhaps(entry.name, (*FOLDERS, *BESIDE))
                 self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
+            elif not (entry.is_file() if entry.suffix else entry.is_dir()):  # values passed over are limits lost
+                kind = "file" if entry.suffix else "folder"
+                instead = f"Put a {kind} here, correct where the link leads, or remove this."
+                self.problems.append(Problem(prefix + entry.name, 0, f"This is not a {kind}.", instead))
         return found
 
     def config(self, root: Path, prefix: str) -> list[Text]:
