@@ -104,9 +104,9 @@ def the_only_org(pack: Path, org: Path | None) -> Path | None:
     inside = pack / "org"
     if org is None or org.resolve() == inside.resolve():
         return inside if inside.is_dir() else None
-    if any(inside.rglob("*.rego")):
-        what = "There are rules here, and PDP_ORG_DIR names another folder."
-        raise PackRefused([Problem(str(inside), 0, what, "Keep all your own rules in one of the two.")])
+    if inside.is_dir() and any(entry.name != "README.md" for entry in _visible(inside)):
+        what = "There are rules, values or cases here, and PDP_ORG_DIR names another folder."
+        raise PackRefused([Problem(str(inside), 0, what, "Keep everything of your own in one of the two.")])
     return org
 
 
