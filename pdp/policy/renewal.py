@@ -141,7 +141,7 @@ class Renewal:
         async with AsyncExitStack() as undo:
             new = Active(pack, await self._plan.start(pack))
             undo.push_async_callback(new.engine.close)
-            change = await asyncio.to_thread(change_between, before, pack) if before else everything(pack)
+            change = change_between(before, pack) if before else everything(pack)
             await self._plan.admit(pack.revision, pack.signed)
             await self.notices.activated(pack, before, cause, change, offered=offered)
             undo.pop_all()

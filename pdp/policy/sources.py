@@ -80,6 +80,11 @@ def collect(pack: Path, org: Path | None) -> Found:
     return Found(sources, configs, cases)
 
 
+def shared_texts(sources: list[Source]) -> dict[str, str]:
+    """Return the texts of the files that rules are dispatched by and written in, by their path in the bundle."""
+    return {source.path: source.text for source in sources if source.folder in SHARED}
+
+
 def misplaced(sources: list[Source]) -> Iterator[Problem]:
     """Find what is wrong with the set of files, before anything reads what they say."""
     for wrong in (_misnamed, _unlinted, _nested, _twice, _lacking):
