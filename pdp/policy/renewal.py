@@ -60,6 +60,11 @@ class Renewal:
         self._newest: Pack | None = None
         self.notices = notices
 
+    @property
+    def newest(self) -> Pack:
+        """Return the newest policy as its files have it: signed anew it is the same one, under another signature."""
+        return self._newest or self.policy.newest.pack
+
     async def start(self) -> None:
         """Put the first policy in force and go on watching. Raises `Fault` when there is none that may be."""
         await self.renew(Cause("start"))
