@@ -7,6 +7,7 @@ nothing is ever unpacked to disk, and what OPA is given is written here from wha
 import gzip
 import io
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,15 @@ def write_archive(files: Mapping[str, bytes]) -> bytes:
             member.size, member.mode = len(files[name]), 0o600
             tar.addfile(member, io.BytesIO(files[name]))
     return written.getvalue()
+
+
+def keep(content: bytes, place: Path) -> Path:
+    """Write an archive to `place`: whoever opens it sees all of it, or what was there before."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".keeping-") as folder:
+        written = Path(folder) / place.name
+        written.write_bytes(content)
+        return written.replace(place)
 
 
 def read_part(body: bytes, kind: type[Read], archive: Path, name: str) -> Read:
