@@ -208,6 +208,23 @@ async def test_a_request_that_ran_out_takes_no_vote_and_says_so(office: Office, 
     assert told(rooms) == ["opened", "expired"]
 
 
+@pytest.mark.promise("approvals.recorded")
+async def test_what_ran_out_is_on_record_once_also_when_a_no_ends_the_asking(
+    office: Office, clock: FakeClock, rooms: Rooms
+) -> None:
+    await requests.ask(office, call(), TERMS)
+    clock.advance(TERMS.decide_within_s - 1)
+    refused = call()
+    opened, _ = await requests.ask(office, refused, TERMS)
+    await requests.vote(office, opened["id"], ballot("carol", "deny"), two_of_us)
+    clock.advance(1)
+    for _ in range(3):
+        with pytest.raises(requests.Denied):
+            await requests.ask(office, refused, TERMS)
+    await requests.sweep(office)
+    assert told(rooms).count("expired") == 1
+
+
 @pytest.mark.promise("approvals.time")
 async def test_an_approval_that_ran_out_lets_nothing_through(office: Office, clock: FakeClock, rooms: Rooms) -> None:
     request = await granted(office)
