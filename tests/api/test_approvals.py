@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from pdp.approvals.desk import MAX_LISTED
+from pdp.store import approvals as stored
+from pdp.store.sql import transaction
 from tests.conftest import FakeClock
 from tests.flow.people import alias
 from tests.flow.test_approvals import REFUND, asked, know
@@ -173,6 +176,29 @@ async def test_whom_a_request_does_not_concern_learns_nothing_of_it(pdp: Bench) 
     for refused in (await see(pdp, identifier, "frank"), await see(pdp, identifier, "frank", wait=20)):
         assert (refused.status_code, refused.json()["code"]) == (404, "approvals.unknown")
     assert (await see(pdp, identifier, "alice")).json()["shown"]["arguments"] == REFUND
+
+
+@pytest.mark.promise("approvals.seen")
+async def test_what_waits_for_others_hides_nothing_however_much_there_is_of_it(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    async with transaction(pdp.service.world.store) as connection:
+        row = await stored.read_request(connection, identifier)
+        assert row is not None
+        plan = {**row["plan"], "stages": [{**row["plan"]["stages"][0], "roles": ["nobody"], "relations": []}]}
+        given = {
+            name: row[name] for name in row if name not in {"state", "version", "opened_at", "expires_at", "decided_at"}
+        }
+        for number in range(MAX_LISTED + 5):
+            theirs = {
+                **given,
+                "id": f"apr_{number}",
+                "action_digest": f"sha256:{number}",
+                "person": "olga",
+                "plan": plan,
+            }
+            assert await stored.open_request(connection, theirs, within_s=60) is not None
+    inbox = (await pdp.http.get("/v1/approvals", headers=signed_in(pdp, "dave"))).json()
+    assert [shown["status"]["id"] for shown in inbox["approvals"]] == [identifier]
 
 
 @pytest.mark.promise("approvals.seen")
