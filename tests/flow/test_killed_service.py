@@ -1,4 +1,4 @@
-"""`pdp serve` killed in the middle of votes and of approved calls, life after life: none runs twice or off the record."""
+"""`pdp serve` killed amid votes and amid approved calls, life after life: none runs twice or off the record."""
 
 import asyncio
 import json
@@ -60,15 +60,13 @@ class Client:
 
     async def until_killed(self, process: subprocess.Popen[str], after: int, acts: Iterable[Awaitable[Any]]) -> None:
         """Do all of it at once, and kill the service when `after` of the answers are there."""
-        answered = 0
-        for act in asyncio.as_completed(acts):
+        for answered, act in enumerate(asyncio.as_completed(acts)):
             if answered == after:
                 process.kill()
             try:
                 await act
             except httpx.TransportError:
                 self.cut_off += 1
-            answered += 1
         process.kill()
         process.wait(PATIENCE_S)
 
