@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=256 * 1024, gt=0, description="Largest request body.")
     max_depth: int = Field(default=32, gt=0, le=128, description="Deepest JSON nesting.")
     rate_per_second: float = Field(default=2000, gt=0, description="Decisions a second one adapter key may ask for.")
+    max_underway: int = Field(
+        default=256, ge=2, description="Requests decided at the same time; one adapter gets half of them at most."
+    )  # 0.2 s, which is the deadline, of 1,300 decisions a second
     console_issuer: str | None = Field(
         default=None, description="The issuer people sign in at for `/console`; there is no console without it."
     )

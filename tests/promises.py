@@ -499,6 +499,10 @@ PROMISES = {
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
     ),
+    "api.overload": Promise(
+        "Too much at once is turned away at once with a deny, and no adapter takes the room of another.",
+        "issue 7, item 2",
+    ),
     "query.canonical": Promise(
         "Canonical JSON is that of RFC 8785, however it was written.",
         "contracts, section 6",
