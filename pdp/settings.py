@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8180, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    worker: int = Field(
+        default=0, ge=0, le=63, description="Which worker this is, by its log shard; `pdp serve --workers` says it."
+    )
     public_url: str | None = Field(default=None, description="How people reach this service, for links.")
     policy_dir: Path | None = Field(default=None, description="The policy pack; default: the one in the package.")
     org_dir: Path | None = Field(default=None, description="Your own permits, guards, gates, duties and config.")

@@ -199,6 +199,10 @@ PROMISES = {
         "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
         "issue 5, build 5",
     ),
+    "serve.workers": Promise(
+        "Workers serve as one, each with its own log and engine, and end together.",
+        "architecture, section 5",
+    ),
     "serve.process": Promise(
         "The service starts with a sentence or ends with one, and takes its OPA with it.",
         "issue 3, build 2",
