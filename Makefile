@@ -1,6 +1,7 @@
 # One screen: `make help` explains each target in a line.
 PY  := .venv/bin/python
 BIN := .venv/bin
+BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants swaps profile
@@ -25,7 +26,7 @@ demo: setup ## drive a protected MCP server as seven callers and print who got w
 	$(PY) -m pdp.dev.demo
 
 test: setup ## every test but the slow ones; offline, a few minutes
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(BESIDE)
 
 test-slow: setup ## the slow tests alone
 	$(BIN)/pytest -m slow

@@ -10,6 +10,9 @@ from .net import JsonClient, NoReply, Reply, trusted
 MAX_REPLY = 16 * 1024  # bytes: only the status is read
 
 
+EXAMPLE = "give one such as https://hooks.example/approvals, without a user or password."
+
+
 class Outward:
     """Posts outward. `unsafe_private` lets it go anywhere, over an open line too."""
 
@@ -19,16 +22,21 @@ class Outward:
         self._tls: ssl.SSLContext | None = None
 
     def check(self, url: str) -> tuple[str, int]:
-        """Return the host and port of a URL that may be posted to. Raises `Fault` saying what is wrong with it."""
+        """Return the host and port of a URL that may be posted to.
+
+        Raises `Fault` saying what is wrong with it, by its host alone: the rest of it may be a secret.
+        """
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError:
-            raise Fault(f"{url} is not a URL: give one such as https://hooks.example/approvals.") from None
+            raise Fault(f"A webhook's URL cannot be read: {EXAMPLE}") from None
         if parts.scheme not in {"https", "http"} or not host or parts.username is not None:
-            raise Fault(f"{url} is not a URL of a receiver: give one such as https://hooks.example/approvals.")
+            raise Fault(f"The URL of the webhook at {host or 'no host'} is not one of a receiver: {EXAMPLE}")
         if parts.scheme == "http" and not self._unsafe:
-            raise Fault(f"{url} is not https: what is sent there could be read and replayed.")
+            raise Fault(
+                f"The URL of the webhook at {host} is not https: what is sent there could be read and replayed."
+            )
         return host, port or (443 if parts.scheme == "https" else 80)
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, within_s: float) -> Reply:

@@ -751,6 +751,10 @@ PROMISES = {
         "The console offers nobody to approve their own call, and counts no vote of theirs or of who is not eligible.",
         "issue 6, build 3 and 5",
     ),
+    "console.withdraws": Promise(
+        "Whom a call is made for withdraws the question in the console; they or a voter take back an unused approval.",
+        "issue 6, build 4 and 5",
+    ),
     "console.forms": Promise(
         "Only a form of this very session, sent from one of our pages, changes anything; looking changes nothing.",
         "issue 6, build 5; research approvals-audit-registry.md, section 1.5",

@@ -5,7 +5,7 @@ out, so that the digest does not depend on who calls. Digests are remembered by 
 definition that drifts while the server runs is another content, and is noticed at the next call.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,15 +42,9 @@ class Digests:
 
     def read(self, tools: Sequence[dict[str, Any]]) -> Definitions:
         """Return the definitions of a `tools/list`. One that has no canonical form is left out: nobody may call it."""
-        found: dict[str, Definition] = {}
-        double: set[str] = set()
-        for tool in tools:
-            definition = self._definition(tool)
-            if definition is not None:
-                if definition.name in found:
-                    double.add(definition.name)
-                found[definition.name] = definition
-        unique = {name: definition for name, definition in found.items() if name not in double}
+        times = Counter(str(tool.get("name")) for tool in tools)  # also of what is left out: it would be shown as well
+        found = [definition for definition in map(self._definition, tools) if definition is not None]
+        unique = {definition.name: definition for definition in found if times[definition.name] == 1}
         return Definitions(unique, self._toolset(unique))
 
     def _definition(self, tool: dict[str, Any]) -> Definition | None:

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import Refused
-from .redact import SAID, WRAPPER, block_of, complete
+from .redact import ABOUT, WRAPPER, block_of, complete
 
 
 class Limit(Struct, frozen=True):
@@ -32,7 +32,7 @@ def limited(result: dict[str, Any], limit: Limit) -> dict[str, Any]:
 
 
 def _cut(result: dict[str, Any], items: int) -> dict[str, Any]:
-    kept = {key: value for key, value in result.items() if key not in {"_meta", *SAID}}
+    kept = {key: value for key, value in result.items() if key in ABOUT}
     document = _cut_document(result.get("structuredContent"), items)
     if document is None:
         content = [_cut_block(block, items) for block in result["content"][:items]]

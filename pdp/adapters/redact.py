@@ -14,15 +14,18 @@ from typing import Any
 from ..errors import Refused
 
 REDACTED = "[redacted]"
-SAID = ("content", "structuredContent")  # the two members in which a result says the same
+ABOUT = {"isError", "resultType"}  # what else is kept: in a member that we do not know, anything could stand
 WRAPPER = "result"  # the SDK's member around what is not an object
 
 Pointer = tuple[str, ...]
 
 
 def redacted(result: dict[str, Any], pointers: Sequence[Pointer]) -> dict[str, Any]:
-    """Return a result without what the pointers name, and without `_meta`. Raises `Refused` `duties.withheld`."""
-    kept = {key: value for key, value in complete(result).items() if key not in {"_meta", *SAID}}
+    """Return a result without what the pointers name, and without members we do not know.
+
+    Raises `Refused` `duties.withheld`.
+    """
+    kept = {key: value for key, value in complete(result).items() if key in ABOUT}
     if result.get("structuredContent") is None:
         return kept | {"content": [_redacted_block(block, pointers) for block in result["content"]]}
     document = _redacted(result["structuredContent"], pointers)

@@ -17,6 +17,7 @@ from ..approvals.floor import Voter
 from ..approvals.requests import Row
 from ..approvals.view import ApprovalShown, ApprovalStatus, shown_to_a_person, status_of
 from ..approvals.voters import person_of
+from ..approvals.withdrawal import NOT_CONCERNED, those_concerned
 from ..errors import Rejected
 from ..identity.peps import Pep
 from .decisions import Desk
@@ -100,26 +101,26 @@ def _act(routes: APIRouter, counter: "_Counter") -> None:
 
     @routes.post("/{id}/cancel", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def cancel(id: str, request: Request) -> Response:  # noqa: A002
-        """Withdraw a request: an adapter of its server, or the person it was made for."""
+        """Withdraw a request: an adapter of its server, the person or the agent's owner it was made for."""
         who = await counter.admitted(request)
         raw, body = await counter.body(request, TakeBackBody)
 
         async def cancelled() -> bytes:
-            found, _, _ = await counter.found(who, id)
-            by = concerned(who, {found["person"]})
+            found, votes, _ = await counter.found(who, id)
+            by = concerned(who, those_concerned("cancel", found, votes))
             return await counter.done(requests.cancel(counter.voting.office, id, by, body.reason), id)
 
         return await counter.once(request, who, raw, cancelled)
 
     @routes.post("/{id}/revoke", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def revoke(id: str, request: Request) -> Response:  # noqa: A002
-        """Take an approval back before it is used: a person who voted, or whom the call is made for; or an adapter."""
+        """Take an approval back before it is used: by who may cancel, or who voted."""
         who = await counter.admitted(request)
         raw, body = await counter.body(request, TakeBackBody)
 
         async def revoked() -> bytes:
             found, votes, _ = await counter.found(who, id)
-            by = concerned(who, {found["person"], *(row["person"] for row in votes)})
+            by = concerned(who, those_concerned("revoke", found, votes))
             return await counter.done(requests.revoke(counter.voting.office, id, by, body.reason), id)
 
         return await counter.once(request, who, raw, revoked)
@@ -173,10 +174,10 @@ class _Counter:
         return msgspec.json.encode(status_of(found.request, found.approval))
 
 
-def concerned(who: Pep | Voter, people: set[str | None]) -> str:
+def concerned(who: Pep | Voter, people: frozenset[str]) -> str:
     """Return who takes a request back, if it is theirs to take back. Raises `Rejected` 403."""
     if isinstance(who, Voter) and who.id not in people:
-        raise Rejected(403, "approvals.not_concerned", "Only those it concerns take it back.")
+        raise NOT_CONCERNED
     return who.id
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MAX_REASON = 500  # characters: read by a person, and handed to a model
 MAX_LISTED = 200  # requests in one answer; an inbox that is longer is not read
+MAX_PAGES = 25  # of as many requests each, looked through for one inbox: more than callers of one service may have open
+MAX_DENIED = 3  # earlier refusals on the page of a request: a habit shows, and each is looked at for who may see it
 UNKNOWN = Rejected(404, "approvals.unknown", "There is no such request.")
 AWAY = Rejected(503, "store.unavailable", "Requests cannot be looked up now.", headers={"Retry-After": "1"})
 CLOSED = Rejected(409, "approvals.closed", "It is no longer open.")
@@ -119,13 +121,35 @@ class VotingDesk:
         Raises `Rejected` 503.
         """
         await self._done(requests.sweep(self.office))
-        try:
-            async with reading(self.world.store) as connection:
-                rows = await stored.read_open_requests(connection, MAX_LISTED)
-        except StoreUnavailable:
-            raise AWAY from None
-        others = [row for row in rows if voter.id not in behind(requests.asked_in(row))]
-        return [row for row in others if await self._is_asked(row, voter)]
+        answers: dict[bytes, bool] = {}  # requests that differ in nothing policy looks at are asked about once
+        listed: list[Row] = []
+        async for row in self._all_open():
+            if voter.id in behind(requests.asked_in(row)):
+                continue
+            asked = msgspec.json.encode(
+                (row["plan"]["stages"], row["shown"]["tool"], row["shown"]["caller"].get("agent"))
+            )
+            if asked not in answers:
+                answers[asked] = await self._is_asked(row, voter)
+            listed += [row] if answers[asked] else []
+            if len(listed) == MAX_LISTED:
+                break
+        return listed
+
+    async def _all_open(self) -> AsyncIterator[Row]:
+        """Yield open requests a page at a time, so that what waits for others hides nothing from anybody."""
+        after = ("", "")
+        for _ in range(MAX_PAGES):
+            try:
+                async with reading(self.world.store) as connection:
+                    rows = await stored.read_open_requests(connection, MAX_LISTED, after)
+            except StoreUnavailable:
+                raise AWAY from None
+            for row in rows:
+                yield row
+            if len(rows) < MAX_LISTED:
+                return
+            after = rows[-1]["expires_at"], rows[-1]["id"]
 
     async def decided(self, voter: Voter, limit: int) -> list[Row]:
         """Return the requests not open any more that a person voted on or that were made for them, the newest first.
@@ -149,6 +173,18 @@ class VotingDesk:
         except StoreUnavailable:
             raise AWAY from None
         return before if before is not None and await self._is_asked(before, voter) else None
+
+    async def denied_before(self, request: Row, voter: Voter) -> list[Row]:
+        """Return the last refused requests of the same caller for the same tool, those that this person may see.
+
+        Raises `Rejected` 503.
+        """
+        try:
+            async with reading(self.world.store) as connection:
+                rows = await stored.read_denied_before(connection, request, MAX_DENIED)
+        except StoreUnavailable:
+            raise AWAY from None
+        return [row for row in rows if voter.id in behind(requests.asked_in(row)) or await self._is_asked(row, voter)]
 
     async def outlook(self, found: Found, voter: Voter) -> Outlook:
         """Say what an open request still wants, and whether this person may vote. Raises `Rejected` 503."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format, surrogate, private, unassigned, separators
 SHAPELESS = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"}  # letters and a symbol that have no ink
 LOOK_ALIKE = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")  # scripts whose letters imitate each other
+COPIES = {"<font>", "<wide>", "<compat>"}  # of compatibility decompositions (Unicode Character Database)
+FIRST_BEYOND_ASCII = 0x80
 MOST_MARKS = 2  # of combining marks on one letter in any language we know of; more of them hide what is around
 
 
@@ -19,8 +21,11 @@ def plain(text: str) -> str:
 
 
 def imitations(text: str) -> list[str]:
-    """Return the words that mix letters of scripts which look alike, such as a Cyrillic a in a Latin word."""
-    return [word for word in text.split() if len(_scripts(word)) > 1]
+    """Return the words that mix letters of scripts which look alike, or that write ASCII in other characters.
+
+    Such as a Cyrillic a in a Latin word, or the wide, bold and Roman numeral copies of letters (UAX 15).
+    """
+    return [word for word in text.split() if len(_scripts(word)) > 1 or any(map(_is_copy, word))]
 
 
 def _shown(text: str) -> Iterator[str]:
@@ -33,6 +38,12 @@ def _shown(text: str) -> Iterator[str]:
             yield f"<U+{ord(character):04X}>"
         else:
             yield character
+
+
+def _is_copy(character: str) -> bool:
+    """Say whether a character is another way to draw one of ASCII (not a small raised one, which looks different)."""
+    kind, _, code = unicodedata.decomposition(character).partition(" ")
+    return kind in COPIES and " " not in code and int(code, 16) < FIRST_BEYOND_ASCII
 
 
 def _scripts(word: str) -> set[str]:

@@ -70,9 +70,10 @@ async def ask(office: Office, call: Row, terms: Terms) -> tuple[Row, bool]:
     `call` has the columns of `approval_requests` that describe it; `plan` is what policy planned. Raises `Denied` while
     a no to the same call is fresh, and `Rejected` 429 when this caller has as many open questions as one may have.
     """
+    await sweep(office)  # what ran out does not count as open
     async with transaction(office.store) as connection:
+        await _must_ask(connection, call)  # first: what is recorded here must not be rolled back by a no
         await _expire(office, connection)
-        await _must_ask(connection, call)
         identifier = new_id("apr", office.now())
         opened = await store.open_request(connection, {"id": identifier, "feedback": "", **call}, terms.decide_within_s)
         if opened is not None:

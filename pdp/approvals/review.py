@@ -47,6 +47,10 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     justification: bool
     revision: str
 
+    def __post_init__(self) -> None:
+        if len({stage.id for stage in self.stages}) != len(self.stages):
+            raise ValueError("two stages have one id: a vote in one of them would count in both")
+
 
 class Franchise(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether somebody may vote in a stage; what policy does not say is no."""

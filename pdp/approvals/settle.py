@@ -20,7 +20,8 @@ from ..record import masked_call
 from ..store import approvals as store
 from ..store.sql import StoreUnavailable, reading
 from . import requests
-from .electorate import Electorate, stages_of, votes_of
+from .electorate import Electorate, votes_of
+from .floor import Asked, behind
 from .review import Plan, plan
 
 if TYPE_CHECKING:
@@ -72,19 +73,21 @@ def _turned_down(feedback: str) -> Verdict:
 
 
 async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInput | None:
-    """Return the approval for exactly this call, if those who gave it may still give it."""
+    """Return the approval for exactly this call, if those who gave it are enough by what policy asks for now."""
     try:
         async with reading(world.store) as connection:
             approval = await store.read_active_approval(connection, _digest(case))
             if approval is None or case.query.approval not in {None, approval["id"]}:
                 return None
-            request = await store.read_request(connection, approval["id"])
             votes = await store.read_votes(connection, approval["id"])
     except StoreUnavailable as away:
         raise Refused("approvals.unavailable", str(away)) from None
     voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline)
-    stages = stages_of(request) if request else []
-    counted = await voters.counted(stages, votes_of(votes))
+    stages = (
+        await plan(asked, case.policy, case.deadline)
+    ).stages  # not the request's: rules and risk may have changed
+    barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
+    counted = await voters.counted(stages, [vote for vote in votes_of(votes) if vote.person not in barred])
     if (await voters.stands(stages, counted)).state != "satisfied":
         return None
     return ApprovalInput(
@@ -122,13 +125,13 @@ def _office(world: World) -> Office:
 def _call(case: Case, asked: PolicyInput, verdict: Verdict, world: World) -> Row:
     """Describe a call for those who are asked about it, sensitive values masked."""
     open_by = asked.approval.gates if asked.approval else []
-    agent = asked.caller.agent
+    stands = _asked(case, asked)
     return {
         "action_digest": _digest(case),
-        "person": case.caller and case.caller.person,
-        "agent": case.caller and case.caller.agent,
-        "chain": list(case.caller.basis.chain) if case.caller else [],
-        "owners": agent.owners if agent is not None and asked.caller.person is None else [],
+        "person": stands.person,
+        "agent": stands.agent,
+        "chain": list(stands.chain),
+        "owners": list(stands.owners),
         "server": asked.tool.server,
         "tool": asked.tool.name,
         "definition_digest": case.query.tool.definition_digest or "",
@@ -138,6 +141,14 @@ def _call(case: Case, asked: PolicyInput, verdict: Verdict, world: World) -> Row
         "decision": case.id,
         "pep": case.pep,
     }
+
+
+def _asked(case: Case, asked: PolicyInput) -> Asked:
+    if case.caller is None:
+        raise AssertionError("approvals were reached before identify had answered")
+    agent = asked.caller.agent
+    owners = agent.owners if agent is not None and asked.caller.person is None else []
+    return Asked(case.caller.person, case.caller.agent, tuple(case.caller.basis.chain), tuple(owners))
 
 
 def _shown(case: Case, asked: PolicyInput, verdict: Verdict, world: World) -> Row:

@@ -54,7 +54,7 @@ class Cookie(Generic[T]):
         try:
             plain = self._sealer.decrypt_at_time(sealed, self._lives_s, int(now().timestamp()))
             return msgspec.msgpack.decode(plain, type=self._kind)
-        except (InvalidToken, msgspec.DecodeError):
+        except (InvalidToken, ValueError, msgspec.DecodeError):  # ValueError: letters outside ASCII
             return None
 
     def give(self, response: Response, value: T, now: Clock) -> None:

@@ -1,11 +1,13 @@
 """Tell pages that something changed (server-sent events, HTML Living Standard, section 9.2). They fetch what."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ..errors import Rejected
 from ..store import approvals as stored
@@ -40,16 +42,20 @@ class Streams:
         if self._open >= MAX_STREAMS:
             raise FULL
         headers = {"X-Accel-Buffering": "no"}  # nginx would keep events until it has a page full
-        return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
+        return _Counted(self._events(), self._place, headers)
 
-    async def _events(self) -> AsyncIterator[str]:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
         self._open += 1
         try:
-            yield "retry: 3000\n\n"
-            async for event in self._changes():
-                yield event
+            yield
         finally:
             self._open -= 1
+
+    async def _events(self) -> AsyncIterator[str]:
+        yield "retry: 3000\n\n"
+        async for event in self._changes():
+            yield event
 
     async def _changes(self) -> AsyncIterator[str]:
         """Yield an event whenever the pulse of requests differs, and a comment when it has been quiet for long."""
@@ -78,3 +84,21 @@ class Streams:
                 return await stored.read_pulse(connection)
         except StoreUnavailable:
             return None  # it will differ when the store is back
+
+
+class _Counted(StreamingResponse):
+    """A stream that has its place from the moment it is answered, not from its first event.
+
+    Nothing waits between the look for a free place and this, so those who ask at the same moment are counted too.
+    """
+
+    def __init__(
+        self, events: AsyncIterator[str], place: Callable[[], AbstractContextManager[None]], headers: dict[str, str]
+    ) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        with self._place():
+            await super().__call__(scope, receive, send)

@@ -16,6 +16,7 @@ from .site import ROOT
 from .visit import Console
 
 OURS = re.compile(rf"{ROOT}(/history|/approvals/apr_[0-9A-Za-z]{{1,64}})?", re.ASCII)
+FORMS = re.compile(r"/(votes|cancel|revoke)\Z")  # where a page sends what is answered
 SEE_OTHER = 303
 
 
@@ -72,7 +73,7 @@ def back_to(asked: str) -> str:
 
 def signed_out(request: Request, console: Console) -> Response:
     """Lead whoever has no session to the sign-in, and back here after it."""
-    to = back_to(request.url.path.removesuffix("/votes"))
+    to = back_to(FORMS.sub("", request.url.path))
     response = RedirectResponse(f"{ROOT}/login?{urlencode({'to': to})}", SEE_OTHER)
     console.session.take(response)
     return response

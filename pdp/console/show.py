@@ -49,6 +49,15 @@ class Page(Struct, frozen=True):
     uses: int
 
 
+class Denial(Struct, frozen=True):
+    """An earlier request for the tool that people refused; `same_call`: exactly what is asked about now."""
+
+    id: str
+    at: str
+    feedback: str
+    same_call: bool
+
+
 class Line(Struct, frozen=True):
     """A request in a list."""
 
@@ -83,6 +92,12 @@ def listed(request: dict[str, Any], names: Names, now: str) -> Line:
     )
 
 
+def denials(request: dict[str, Any], before: list[dict[str, Any]]) -> list[Denial]:
+    """Return what was refused before, as the page of a request shows it."""
+    same = [row["action_digest"] == request["action_digest"] for row in before]
+    return [Denial(row["id"], row["decided_at"], row["feedback"], it) for row, it in zip(before, same, strict=True)]
+
+
 def shown(found: Found, before: dict[str, Any] | None, names: Names) -> Page:
     """Return a request as its page shows it; `before` is the last request for the tool that people agreed to."""
     request, call = found.request, found.request["shown"]
@@ -101,7 +116,7 @@ def shown(found: Found, before: dict[str, Any] | None, names: Names) -> Page:
         compared_with=before["decided_at"] if before else None,
         prompt=prompt if isinstance(prompt, str) else _text(prompt)[0],
         context=[Value(name, *_text(value), []) for name, value in _rest(call["context"]).items()],
-        lookalikes=[(word, _spelled(word)) for word in _imitations((call["arguments"], call["context"], names))],
+        lookalikes=[(word, _spelled(word)) for word in _imitations(_words(request, names))],
         execute_within_s=request["plan"]["execute_within_s"],
         uses=request["plan"]["uses"],
     )
@@ -221,6 +236,11 @@ def _called(identifier: str | None, names: Names) -> str:
         return ""
     name = names.get(identifier, identifier)
     return name if name == identifier else f"{name} ({identifier})"
+
+
+def _words(request: dict[str, Any], names: Names) -> tuple[Any, ...]:
+    call = request["shown"]
+    return request["server"], request["tool"], call["arguments"], call["context"], names
 
 
 def _imitations(value: Any) -> list[str]:

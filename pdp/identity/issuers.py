@@ -105,8 +105,11 @@ def plain_type(name: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Say whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
+    """Say whether a URL leads to this machine, whoever reads it: programs disagree on what is before an @."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if "\\" in url or "@" in parts.netloc:
+        return False
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -16,6 +16,10 @@ BUILTINS = {
     *("is_array", "is_boolean", "is_number", "is_object", "is_string"),
     *("startswith", "endswith", "lower", "upper", "concat"),
 }
+TESTS = {  # answer false as well as true, also about a fact of another type
+    *("equal", "internal.member_2", "internal.member_3", "startswith", "endswith"),
+    *("is_array", "is_boolean", "is_number", "is_object", "is_string"),
+}
 ARGUMENTS = {"arguments", "parsed", "context"}  # what only the call itself has
 CLAIMED = "context"  # what the caller says about itself: it may raise friction, so no right rests on it
 NEVER = "It is what the caller says about itself: no right and no duty rests on that."
@@ -37,7 +41,18 @@ INSTEAD = {
     "minus": "list.contains_all, list.contains_none",
     "object.get": "the path itself",
 }
-SIGNS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "neq": "!=", "eq": "=", "minus": "-"}  # as authors write them
+SIGNS = {  # as authors write them
+    "lt": "<",
+    "lte": "<=",
+    "gt": ">",
+    "gte": ">=",
+    "neq": "!=",
+    "eq": "=",
+    "minus": "-",
+    "equal": "==",
+    "internal.member_2": "in",
+    "internal.member_3": "in",
+}
 
 Ast = dict[str, Any]
 
@@ -121,7 +136,7 @@ class _Reading:
             yield Offence(line, "`every` holds when there is nothing to look at.", "Use a word of lib.")
         elif "symbols" in terms:
             for symbol in terms["symbols"]:
-                yield from self._term(symbol, line)
+                yield from self._symbol(symbol, line)
         else:
             yield from self._term(terms, line)
 
@@ -132,6 +147,7 @@ class _Reading:
         if kind not in TERMS:
             yield Offence(line, STRANGE.get(kind, f"`{kind}`."), "Use a word of lib, or say what must be there.")
         elif kind == "call":
+            yield from self._value(value, line)
             yield from self._call(value, line)
         elif kind == "ref":
             yield from self._ref(value, line)
@@ -144,6 +160,20 @@ class _Reading:
             for pair in value or []:
                 yield from self._term(pair[0], line)
                 yield from self._term(pair[1], line)
+
+    def _symbol(self, symbol: Ast, line: int) -> Iterator[Offence]:
+        """Read what follows `some`: names, or `x in xs`, which is a call that answers for itself."""
+        if symbol["type"] == "call":
+            yield from self._call(symbol["value"], _line(symbol, line))
+        else:
+            yield from self._term(symbol, line)
+
+    def _value(self, terms: list[Ast], line: int) -> Iterator[Offence]:
+        """Refuse a test whose answer is used as a value: `(x in banned) == false` holds for whatever x is not text."""
+        name = ".".join(str(part["value"]) for part in terms[0]["value"])
+        if name in TESTS:
+            what = f"`{SIGNS.get(name, name)}` as a value is false also for a fact of another type."
+            yield Offence(line, what, "Let it stand alone, and say what must be there: text.one_of, text.differs.")
 
     def _call(self, terms: list[Ast], line: int) -> Iterator[Offence]:
         operator = terms[0]["value"]

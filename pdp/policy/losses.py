@@ -130,9 +130,11 @@ def shrunk(before: Iterable[Document], after: Iterable[Document]) -> str | None:
 def reads(text: str) -> frozenset[Path]:
     """Return the paths of the input that a rule's text names; what stands below them is read too.
 
-    Comments are no code. A reference that goes on in brackets is read up to there.
+    Comments are no code, unless a raw string goes over lines and makes one look like one: then all is looked through.
+    A reference that goes on in brackets is read up to there.
     """
-    code = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("#"))
+    lines = [line for line in text.split("\n") if not line.lstrip().startswith("#")]
+    code = text if any(line.count("`") % 2 for line in lines) else "\n".join(lines)
     return frozenset(tuple(found[1:].split(".")) if found else () for found in READ.findall(code))
 
 

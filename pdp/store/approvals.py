@@ -8,7 +8,7 @@ harmless.
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import case, func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -41,10 +41,15 @@ async def read_open_request(connection: AsyncConnection, action_digest: str) -> 
     return await _one(connection, select(approval_requests).where(*this))
 
 
-async def read_open_requests(connection: AsyncConnection, limit: int) -> list[Row]:
-    """Return the open requests, those that run out first before the others, at most `limit`."""
+async def read_open_requests(connection: AsyncConnection, limit: int, after: tuple[str, str] = ("", "")) -> list[Row]:
+    """Return the open requests, those that run out first before the others, at most `limit`.
+
+    `after`: `expires_at` and `id` of the last one that was seen already.
+    """
     table = approval_requests
-    query = select(table).where(table.c.state == "open").order_by(table.c.expires_at, table.c.id).limit(limit)
+    order = table.c.expires_at, table.c.id
+    later = tuple_(*order) > tuple_(literal(after[0]), literal(after[1]))
+    query = select(table).where(table.c.state == "open", later).order_by(*order).limit(limit)
     return [_plain(row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -64,6 +69,21 @@ async def read_approved_before(connection: AsyncConnection, request: Row) -> Row
     approved = table.c.state == "approved", table.c.opened_at <= request["opened_at"]
     newest = table.c.decided_at.desc(), table.c.id.desc()
     return await _one(connection, select(table).where(*this, *approved).order_by(*newest).limit(1))
+
+
+async def read_denied_before(connection: AsyncConnection, request: Row, limit: int) -> list[Row]:
+    """Return the last requests of the same person (without one: of the same agent) for the same tool that were denied.
+
+    The newest first, none that was opened after this one.
+    """
+    table = approval_requests
+    who = "person" if request["person"] is not None else "agent"
+    this = table.c.server == request["server"], table.c.tool == request["tool"], table.c[who] == request[who]
+    same_kind = table.c.person.is_not_distinct_from(request["person"])
+    denied = table.c.state == "denied", table.c.opened_at <= request["opened_at"], table.c.id != request["id"]
+    newest = table.c.decided_at.desc(), table.c.id.desc()
+    query = select(table).where(*this, same_kind, *denied).order_by(*newest).limit(limit)
+    return [_plain(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def read_pulse(connection: AsyncConnection) -> tuple[int | str | None, ...]:

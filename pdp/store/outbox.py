@@ -29,8 +29,11 @@ async def add_message(connection: AsyncConnection, row: Row, after_s: int = 0) -
 
 
 async def withdraw_messages(connection: AsyncConnection, request: str, events: Collection[str]) -> None:
-    """Remove the messages of these events about a request that nobody has begun to send."""
-    this = TABLE.c.request == request, TABLE.c.event.in_(events), TABLE.c.attempts == 0
+    """Remove the messages of these events about a request, also those that failed before and would be sent again.
+
+    One that is on its way now arrives, or not: its sender finds nothing left to put off or to remove.
+    """
+    this = TABLE.c.request == request, TABLE.c.event.in_(events), WAITING
     await connection.execute(delete(TABLE).where(*this))
 
 

@@ -55,7 +55,7 @@ listed(host, patterns) if {
 # description: "`name` is a plain name with a dot whose last part begins with a letter, so no IP address."
 full(name) if {
 	plain(name)
-	regex.match(`^(?i).*\.[a-z][^.]*$`, name)
+	regex.match(`\.[a-zA-Z][^.]*$`, name)
 }
 
 # METADATA
@@ -78,4 +78,4 @@ matches_host(host, pattern) if {
 # METADATA
 # title: Plain
 # description: "`name` is a host name of letters, digits, dots and hyphens: no port, user, path, blank or trailing dot."
-plain(name) if regex.match(`^(?i)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`, name)
+plain(name) if regex.match(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*$`, name)

@@ -27,6 +27,7 @@ test_what_is_not_a_plain_name_is_no_host if {
 	every odd in [
 		"", "api.example.com:443", "user@api.example.com", "api.example.com.", ".example.com", "a..example.com",
 		"https://api.example.com", "api.example.com/x", "api.example.com\n", "-api.example.com", "аpi.example.com",
+		"\u212aey.example.com", "u\u017fer.example.com",
 	] {
 		not host.matches_host(odd, odd)
 		not host.matches_host(odd, "*.example.com")

@@ -26,14 +26,16 @@ inside(entry, folders) if {
 
 # METADATA
 # title: Outside
-# description: "`entry` is a path of `input.parsed` that is plain, and lies in none of `folders`. All of them are absolute, as it is."
+# description: |
+#   `entry` is a path of `input.parsed` that is plain, and lies in none of `folders`, whatever the case: some disks do not know it.
+#   All of them are absolute, as it is.
 outside(entry, folders) if {
 	entry.kind == "path"
 	plain(entry.path)
 	is_array(folders)
 	every folder in folders {
 		plain(folder)
-		not under_path(entry.path, folder)
+		not under_path(lower(entry.path), lower(folder))
 	}
 }
 

@@ -72,6 +72,8 @@ test_a_path_taken_apart_lies_in_none_of_the_folders if {
 	path.outside(file("/srv/a"), [])
 	not path.outside(file("/srv/a"), ["/var", "/srv"])
 	not path.outside(file("/srv"), ["/srv"])
+	not path.outside(file("/SRV/a"), ["/srv"])
+	not path.outside(file("/srv/a"), ["/Srv"])
 	not path.outside(file("/srv/a"), ["/"])
 }
 

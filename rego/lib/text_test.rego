@@ -38,7 +38,13 @@ test_only_text_starts_with_text if {
 }
 
 test_a_path_that_climbs_starts_with_nothing if {
-	every climbing in ["/data/../etc/passwd", `/data/..\etc`, "/data/.."] { not text.starts_with(climbing, "/data/") }
+	every climbing in [
+		"/data/../etc/passwd", `/data/..\etc`, "/data/..", "/data/%2e%2e/etc", "/data/.%2E/etc", "/data/..%2fetc", "/data/x%5C..%5cetc",
+		"/data/%252e%252e/etc", "/data/..%252Fetc",
+	] {
+		not text.starts_with(climbing, "/data/")
+	}
+	text.starts_with("/data/100%25", "/data/")
 	text.starts_with("/data/a..b", "/data/")
 }
 
@@ -53,6 +59,17 @@ test_case_and_blanks_make_no_difference if {
 		not text.differs(same, "alice")
 		not text.differs("alice", same)
 	}
+}
+
+test_what_cannot_be_seen_makes_no_difference if {
+	every same in [
+		"alice\t", "alice\n", "\u0000alice", "alice\u00a0", "\u2003alice", "ali\u200bce", "alice\ufeff", "alice\u00ad",
+		"alice\u0301",
+	] {
+		not text.differs(same, "alice")
+		not text.differs("alice", same)
+	}
+	text.differs("Jos\u00e9 Ng", "alice")
 }
 
 test_only_text_differs_from_text if {

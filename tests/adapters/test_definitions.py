@@ -165,3 +165,11 @@ async def test_a_name_that_stands_for_two_definitions_stands_for_none() -> None:
 
 async def test_a_definition_without_a_canonical_form_is_nobodys_to_call() -> None:
     assert Digests().read([json.loads('{"name": "t", "description": "\\ud800"}')]).by_name == {}
+
+
+async def test_a_name_that_stands_also_for_a_definition_without_a_canonical_form_stands_for_none() -> None:
+    good = {"name": "pay", "inputSchema": {"type": "object"}}
+    for twin in ({**good, "description": "\ud800"}, {**good, "description": "another"}):
+        for tools in ([good, twin], [twin, good]):
+            assert Digests().read(tools).by_name == {}
+    assert Digests().read([good]).by_name.keys() == {"pay"}

@@ -103,3 +103,8 @@ def test_bytes_are_counted_after_the_cut() -> None:
     assert limited(long, Limit(max_items=2, max_bytes=5000))["structuredContent"]["result"][1:] == ["y"]
     with pytest.raises(Refused, match=r"duties\.withheld"):
         limited(long, Limit(max_items=3, max_bytes=5000))
+
+
+def test_a_list_in_a_member_that_nobody_knows_does_not_pass_whole() -> None:
+    result = limited({"content": [], "structuredContent": {"a": 1}, "toolResult": [1, 2, 3]}, Limit(max_items=2))
+    assert "toolResult" not in result

@@ -91,3 +91,11 @@ def test_text_that_is_json_is_redacted_where_there_is_no_structure() -> None:
 def test_what_cannot_be_redacted_is_withheld(result: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=r"duties\.withheld"):
         redacted(result, SSN)
+
+
+@pytest.mark.parametrize("document", [{"ssn": SECRET}, None])
+def test_a_member_of_a_result_that_nobody_knows_goes_with_all_that_is_in_it(document: Any) -> None:
+    told = {**structured(document, text({"ssn": SECRET})), "toolResult": {"ssn": SECRET}, "_meta": {"ssn": SECRET}}
+    result = redacted(told, SSN)
+    assert SECRET not in json.dumps(result)
+    assert result["isError"] is False

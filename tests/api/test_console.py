@@ -16,6 +16,7 @@ import jwt
 import msgspec
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,11 +27,15 @@ from pdp.dev.issuer import DevIssuer
 from pdp.dev.seed import AUDIENCE
 from pdp.query import ToolRef
 from pdp.registry.review import quarantine
+from pdp.store.sql import transaction
+from pdp.store.tables import approval_requests
 from tests.console import REFUND, Stage, console_running, sign_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HOSTILE = '<script src="//evil.example/x.js"></script><img src=x onerror=alert(1)> \u202eevil\u200b p\u0430ypal'
 FORM = "application/x-www-form-urlencoded"
+FORMS = ("votes", "cancel", "revoke")
+NOBODY: dict[str, Any] = {"roles": ["nobody"], "groups": [], "rights": [], "relations": []}
 PAGES = ("/console", "/console/history", "/console/approvals/{}", "/console/login", "/console/nowhere")
 
 
@@ -126,6 +131,49 @@ async def test_the_page_shows_what_differs_from_the_last_approved_call(own: Stag
     assert rows["order"].startswith('"same"')
     assert rows["amount"].startswith('"changed"')
     assert "was <del>6200</del>" in rows["amount"]
+
+
+@pytest.mark.promise("console.answers")
+async def test_the_page_shows_what_was_refused_before_to_those_who_may_see_it(own: Stage) -> None:
+    call = {**REFUND, "amount": 9100}
+    approved = await own.asked(arguments={**REFUND, "amount": 9101})
+    await own.vote(approved)
+    first = await own.asked(arguments=call)
+    await own.vote(first, vote="deny", reason="Not without <b>an invoice</b>\u202e.")
+    deleting = await own.asked("delete_customer", {"customer": "c-9"})
+    await own.vote(deleting, vote="deny", reason="Another tool.")
+    await own.later(3600)
+    again, other = await own.asked(arguments=call), await own.asked(arguments={**REFUND, "amount": 9102})
+    async with visit(own) as client, visit(own, "u-alice") as alice:
+        pages = [(await one.get(f"/console/approvals/{again}")).text for one in (client, alice)]
+        another = (await client.get(f"/console/approvals/{other}")).text
+        earlier = (await client.get(f"/console/approvals/{first}")).text
+    for page in pages:
+        part = page.partition('aria-label="Refused before"')[2].partition("</section>")[0]
+        assert part.count("<li>") == 1
+        assert f"/console/approvals/{first}" in part
+        assert "this very call" in part
+        assert "Not without &lt;b&gt;an invoice&lt;/b&gt;&lt;U+202E&gt;." in part
+    assert "Not without" in another
+    assert "this very call" not in another
+    assert "Refused before" not in earlier  # it was the first
+
+
+@pytest.mark.promise("console.answers")
+async def test_what_others_were_asked_and_refused_is_not_shown_to_who_may_not_see_it(own: Stage) -> None:
+    first = await own.asked(arguments={**REFUND, "amount": 9200})
+    await own.vote(first, vote="deny", reason="Between us.")
+    await own.later(3600)
+    again = await own.asked(arguments={**REFUND, "amount": 9201})
+    async with visit(own) as carol, visit(own, "u-alice") as alice:
+        assert "Between us." in (await carol.get(f"/console/approvals/{again}")).text
+        plan = (await own.service.voting.found(first)).request["plan"]
+        others = {**plan, "stages": [{**stage, **NOBODY} for stage in plan["stages"]]}
+        async with transaction(own.service.world.store) as connection:
+            this = approval_requests.c.id == first
+            await connection.execute(update(approval_requests).where(this).values(plan=others))
+        assert "Between us." not in (await carol.get(f"/console/approvals/{again}")).text
+        assert "Between us." in (await alice.get(f"/console/approvals/{again}")).text  # it was her call
 
 
 @pytest.mark.promise("console.answers")
@@ -266,6 +314,63 @@ async def test_a_form_that_is_not_one_is_refused(kind: str, body: bytes, status:
     assert await state(stage, identifier) == ("open", 0)
 
 
+async def take_back(stage: Stage, client: httpx.AsyncClient, step: str, identifier: str, **more: str) -> httpx.Response:
+    """Send the form that takes a request back, with the session's own secret unless told otherwise."""
+    secret = hidden_field((await client.get("/console")).text, "form_secret")
+    given = {"form_secret": secret, "reason": "a <slip>", **more}
+    return await client.post(f"/console/approvals/{identifier}/{step}", data=given, headers={"Origin": stage.url})
+
+
+@pytest.mark.promise("console.withdraws")
+async def test_whom_a_call_is_made_for_withdraws_the_question_and_nobody_else_does(stage: Stage) -> None:
+    identifier = await stage.asked(arguments={**REFUND, "amount": 7520})
+    path = f"/console/approvals/{identifier}"
+    async with visit(stage, "u-alice") as alice, visit(stage) as carol, visit(stage, "u-bob") as stranger:
+        assert f'action="{path}/cancel"' in (await alice.get(path)).text
+        assert f'action="{path}/cancel"' not in (await carol.get(path)).text
+        assert (await take_back(stage, carol, "cancel", identifier)).status_code == 403
+        assert (await take_back(stage, stranger, "cancel", identifier)).status_code == 404
+        assert (await take_back(stage, alice, "cancel", identifier, form_secret="of another")).status_code == 403
+        assert (await take_back(stage, alice, "cancel", identifier, reason="x" * 501)).status_code == 400
+        assert (await take_back(stage, alice, "revoke", identifier)).status_code == 409
+        assert await state(stage, identifier) == ("open", 0)
+        assert (await take_back(stage, alice, "cancel", identifier)).status_code == 303
+        assert await state(stage, identifier) == ("cancelled", 0)
+        page = (await alice.get(path)).text
+        assert "Nothing is asked any more." in page
+        assert f'action="{path}/' not in page
+        assert (await take_back(stage, alice, "cancel", identifier)).status_code == 409
+
+
+@pytest.mark.promise("console.withdraws")
+@pytest.mark.parametrize(("who", "amount"), [("u-carol", 7521), ("u-alice", 7522)])
+async def test_an_approval_is_taken_back_before_it_is_used_and_the_call_asks_again(
+    who: str, amount: int, stage: Stage
+) -> None:
+    call = {**REFUND, "amount": amount}
+    identifier = await stage.asked(arguments=call)
+    await stage.vote(identifier)
+    path = f"/console/approvals/{identifier}"
+    async with visit(stage, who) as client, visit(stage, "u-bob") as stranger:
+        assert (await take_back(stage, stranger, "revoke", identifier)).status_code == 404
+        assert f'action="{path}/revoke"' in (await client.get(path)).text
+        assert (await take_back(stage, client, "revoke", identifier)).status_code == 303
+        assert "It was taken back." in (await client.get(path)).text
+        assert (await take_back(stage, client, "revoke", identifier)).status_code == 409
+    assert (await stage.ask(arguments=call))["decision"] == "needs_approval"
+
+
+@pytest.mark.promise("console.withdraws")
+async def test_what_was_used_is_not_offered_to_be_taken_back(stage: Stage) -> None:
+    call = {**REFUND, "amount": 7523}
+    identifier = await stage.asked(arguments=call)
+    await stage.vote(identifier)
+    assert (await stage.ask(arguments=call))["decision"] == "allow"
+    async with visit(stage) as client:
+        assert "/revoke" not in (await client.get(f"/console/approvals/{identifier}")).text
+        assert (await take_back(stage, client, "revoke", identifier)).status_code == 409
+
+
 @pytest.mark.promise("console.forms")
 async def test_looking_changes_nothing(stage: Stage) -> None:
     identifier = await stage.asked(arguments={**REFUND, "amount": 7507})
@@ -274,7 +379,7 @@ async def test_looking_changes_nothing(stage: Stage) -> None:
         written = stage.service.world.log.committed
         for path in PAGES:
             await client.get(path.format(identifier))
-        for path in (f"/console/approvals/{identifier}/votes", "/console/logout"):
+        for path in (*(f"/console/approvals/{identifier}/{form}" for form in FORMS), "/console/logout"):
             tried = await client.get(path, params={**form, "vote": "approve"})
             assert tried.status_code == 405
         assert (await client.get("/console")).status_code == 200
@@ -344,6 +449,14 @@ async def test_nobody_sees_a_page_without_signing_in(path: str, stage: Stage) ->
     to = parse_qs(where.query)["to"][0]
     assert (refused.status_code, where.netloc, where.path) == (303, "", "/console/login")
     assert to == (path if path != "/console/events" else "/console")
+
+
+@pytest.mark.promise("console.session")
+@pytest.mark.parametrize("value", [b"\xe9\xe9", b"%", b"x" * 5000, b""])
+async def test_a_cookie_that_is_nothing_of_ours_leads_to_the_sign_in(value: bytes, stage: Stage) -> None:
+    async with visit(stage, None) as client:
+        answer = await client.get("/console", headers=[(b"cookie", b"pdp-console=" + value)])
+    assert answer.status_code == 303
 
 
 @pytest.mark.promise("console.session")
@@ -575,6 +688,21 @@ async def test_streams_are_bounded_and_end_when_the_service_stops(own: Stage) ->
         own.service.hush()
         for line in lines:
             assert [said async for said in line if said] == []
+
+
+@pytest.mark.promise("console.live")
+async def test_streams_that_are_asked_for_at_the_same_moment_are_bounded_too(own: Stage) -> None:
+    limits = httpx.Limits(max_connections=3 * MAX_STREAMS)
+    async with (
+        visit(own) as signed,
+        httpx.AsyncClient(limits=limits, cookies=dict(signed.cookies), timeout=20) as client,
+    ):
+        asking = [client.build_request("GET", f"{own.url}/console/events") for _ in range(2 * MAX_STREAMS)]
+        answers = await asyncio.gather(*(client.send(request, stream=True) for request in asking))
+        assert sorted(answer.status_code for answer in answers) == [200] * MAX_STREAMS + [503] * MAX_STREAMS
+        own.service.hush()
+        for answer in answers:
+            await answer.aclose()
 
 
 async def _event(lines: AsyncIterator[str]) -> None:

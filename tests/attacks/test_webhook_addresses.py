@@ -126,6 +126,22 @@ async def test_what_went_wrong_is_said_without_the_path_which_may_be_a_secret() 
     assert not {word for word in ("T0K3N", "hunter22") if word in str(told.value)}
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example/T0K3N",
+        "https://user:T0K3N@hooks.example/",
+        "https://hooks.example:99999/T0K3N",
+        "ftp://hooks.example/T0K3N",
+        "https://[::1/T0K3N",
+    ],
+)
+async def test_what_is_wrong_with_a_url_is_said_without_what_may_be_a_secret_in_it(url: str) -> None:
+    with pytest.raises(Fault) as told:
+        Outward().check(url)
+    assert "T0K3N" not in str(told.value)
+
+
 async def test_the_system_looks_names_up() -> None:
     assert "127.0.0.1" in await look_up("localhost", 80)
 

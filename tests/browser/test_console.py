@@ -101,6 +101,29 @@ async def test_a_no_with_its_reason_reaches_the_agent(size: str, visit: Visiting
 
 
 @EVERY_SIZE
+@pytest.mark.promise("console.withdraws")
+async def test_what_was_asked_and_what_was_agreed_to_is_taken_back_by_hand(
+    size: str, visit: Visiting, stage: Stage
+) -> None:
+    asked, agreed = [await stage.asked(arguments=call(amount + len(size))) for amount in (6700, 6800)]
+    await stage.vote(agreed)
+    here = await visit(size)
+    page = await here.sign_in("Alice", f"/console/approvals/{asked}")
+    await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    await page.get_by_label("Withdraw the question").fill("Not needed any more.")
+    await here.shoot("withdraw")
+    await page.get_by_role("button", name="Withdraw").click()
+    await expect(page.get_by_text("Nothing is asked any more.")).to_be_visible()
+    await page.goto(f"{stage.url}/console/approvals/{agreed}")
+    assert await page.evaluate(CONTRAST) == []
+    await page.get_by_role("button", name="Take back").click()
+    await expect(page.get_by_text("It was taken back.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Take back")).to_have_count(0)
+    assert (await stage.ask(arguments=call(6800 + len(size))))["decision"] == "needs_approval"
+    assert here.complaints == []
+
+
+@EVERY_SIZE
 @pytest.mark.promise("console.answers")
 async def test_an_answer_that_comes_too_late_is_told_kindly(size: str, visit: Visiting, stage: Stage) -> None:
     identifier = await stage.asked(arguments=call(6200 + len(size)))

@@ -208,6 +208,23 @@ async def test_a_request_that_ran_out_takes_no_vote_and_says_so(office: Office, 
     assert told(rooms) == ["opened", "expired"]
 
 
+@pytest.mark.promise("approvals.recorded")
+async def test_what_ran_out_is_on_record_once_also_when_a_no_ends_the_asking(
+    office: Office, clock: FakeClock, rooms: Rooms
+) -> None:
+    await requests.ask(office, call(), TERMS)
+    clock.advance(TERMS.decide_within_s - 1)
+    refused = call()
+    opened, _ = await requests.ask(office, refused, TERMS)
+    await requests.vote(office, opened["id"], ballot("carol", "deny"), two_of_us)
+    clock.advance(1)
+    for _ in range(3):
+        with pytest.raises(requests.Denied):
+            await requests.ask(office, refused, TERMS)
+    await requests.sweep(office)
+    assert told(rooms).count("expired") == 1
+
+
 @pytest.mark.promise("approvals.time")
 async def test_an_approval_that_ran_out_lets_nothing_through(office: Office, clock: FakeClock, rooms: Rooms) -> None:
     request = await granted(office)
@@ -322,9 +339,21 @@ async def test_the_past_is_listed_newest_first_and_compared_with_the_last_yes_to
         nobodys = await store.read_closed_requests(connection, "frank", 3)
         before = await store.read_approved_before(connection, now)
         none = await store.read_approved_before(connection, {**now, "server": "elsewhere"})
+        refused = await store.read_denied_before(connection, now, 3)
+        others = [
+            await store.read_denied_before(connection, {**now, **change}, 3)
+            for change in (
+                {"person": "bob"},
+                {"person": None},
+                {"tool": "other"},
+                {"id": past[2]},
+                {"opened_at": "2000"},
+            )
+        ]
     assert listed == past[:0:-1]
     assert (voted, nobodys) == ([past[3], past[1], past[0]], [])
     assert (before and before["id"], none) == (past[1], None)
+    assert ([row["id"] for row in refused], others) == ([past[2]], [[]] * 5)
 
 
 @pytest.mark.promise("approvals.time")

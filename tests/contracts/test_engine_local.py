@@ -171,14 +171,15 @@ async def test_closing_leaves_no_process_and_no_directory(local: LocalOpa, tmp_p
 @pytest.mark.parametrize("stage", ["pausing", "starting", "listening"])
 async def test_closing_in_the_middle_of_a_restart_leaves_nothing(local: LocalOpa, tmp_path: Path, stage: str) -> None:
     run_dir, killed = tmp_path / "run", pid_of(local)
+    others = opas_below(os.getpid()) - {killed}  # of other tests of this run
     reached = {
         "pausing": lambda: local.pid is None,
-        "starting": lambda: bool(opas_below(os.getpid()) - {killed}),
+        "starting": lambda: bool(opas_below(os.getpid()) - {killed} - others),
         "listening": lambda: local.pid != killed and any(run_dir.glob("*/opa.sock")),
     }
     os.kill(killed, signal.SIGKILL)
     await until(reached[stage])
-    children = opas_below(os.getpid())
+    children = opas_below(os.getpid()) - others
     await local.close()
     assert not [pid for pid in {killed, *children} if alive(pid)]
     assert not list(run_dir.iterdir())

@@ -299,6 +299,26 @@ async def test_who_decided_in_time_is_not_reminded(
 
 
 @pytest.mark.promise("notify.reminders")
+async def test_a_reminder_that_could_not_be_delivered_is_not_sent_again_once_it_is_decided(
+    office: Office, receiver: Receiver, secret: Path, clock: FakeClock
+) -> None:
+    post = Post(office, receiver.url, secret)
+    opened, _ = await requests.ask(office, call(), WORRIED)
+    await post.round()
+    clock.advance(300)
+    receiver.answers = [500]
+    await post.round()
+    assert ("approval.reminder", "waiting", 1) in await kept(office)
+    await requests.vote(office, opened["id"], ballot("carol", "deny"), two_of_us)
+    for _ in range(3):
+        clock.advance(800)
+        await post.round()
+    told = [sent.said["type"] for sent in receiver.posts]
+    assert told == ["approval.opened", "approval.reminder", "approval.decided"]
+    assert await kept(office) == []
+
+
+@pytest.mark.promise("notify.reminders")
 async def test_never_is_zero(office: Office) -> None:
     await requests.ask(office, call(), TERMS)
     assert await kept(office) == [("approval.opened", "waiting", 0)]

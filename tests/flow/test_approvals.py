@@ -1,6 +1,7 @@
 """A call that needs approval: people are asked, exactly that call runs once, and what changed since counts."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pdp.query import ToolRef, definition_digest
 from pdp.registry.review import approve, submit
 from pdp.vet import Tool
 from tests.conftest import FakeClock
+from tests.flow.people import FEED
 from tests.service import TOOLS, Bench, calm, running
 
 APPROVERS = {
@@ -81,6 +83,17 @@ async def later_on(bench: Bench, clock: FakeClock, seconds: int) -> None:
     clock.advance(seconds)
     for follower in (bench.service.world.people, bench.service.world.tools, bench.service.peps):
         await follower.poll()
+
+
+async def configure(bench: Bench, tmp_path: Path, more: str) -> None:
+    """Put another configuration in force."""
+    from pdp.policy.notice import Cause
+
+    before = bench.service.world.policy.active.pack.revision
+    config = tmp_path / "org" / "config.yaml"
+    config.write_text(f"{config.read_text()}\n{more}\n")
+    await bench.service.renewal.renew(Cause("api"))
+    assert bench.service.world.policy.active.pack.revision != before
 
 
 def reasons(told: dict[str, Any]) -> list[str]:
@@ -158,13 +171,53 @@ async def test_an_approver_who_lost_the_role_has_no_say_any_more(bench: Bench) -
 @pytest.mark.promise("approvals.rechecked")
 async def test_a_policy_that_denies_by_now_denies_whatever_was_approved(bench: Bench, tmp_path: Path) -> None:
     await vote(bench, await asked(bench), "dave")
-    config = tmp_path / "org" / "config.yaml"
-    config.write_text(config.read_text() + "\nguards: {arguments_in_bounds: {labels: {money: {min: 0, max: 5500}}}}\n")
-    from pdp.policy.notice import Cause
-
-    await bench.service.renewal.renew(Cause("api"))
+    await configure(bench, tmp_path, "guards: {arguments_in_bounds: {labels: {money: {min: 0, max: 5500}}}}")
     told = await bench.ask("create_refund", REFUND)
     assert (told["decision"], reasons(told)) == ("deny", ["guards.arguments_in_bounds"])
+
+
+@pytest.mark.promise("approvals.rechecked")
+@pytest.mark.parametrize(
+    "tightened",
+    [
+        "high_risk: {from: 0}",
+        "stages: {write: [{id: peer, quorum: 2, roles: [approver], groups: [], rights: [], relations: []}]}",
+        "stages: {write: [{id: peer, quorum: 1, roles: [security-approver], groups: [], rights: [], relations: []}]}",
+    ],
+    ids=["risk asks for one more stage", "quorum", "other roles"],
+)
+async def test_an_approval_that_is_not_enough_by_now_opens_nothing_until_enough_agree(
+    tightened: str, bench: Bench, tmp_path: Path
+) -> None:
+    first = await asked(bench)
+    await vote(bench, first, "dave")
+    await configure(bench, tmp_path, f"approvals: {{{tightened}}}")
+    second = await asked(bench)
+    assert second != first
+    for person in ("dave", "erin"):
+        with suppress(Rejected):  # dave is not asked any more where the roles changed
+            await vote(bench, second, person)
+    assert (await bench.ask("create_refund", REFUND))["decision"] == "allow"
+
+
+@pytest.mark.promise("approvals.rules")
+async def test_two_stages_of_one_name_are_no_plan(bench: Bench, tmp_path: Path) -> None:
+    peer = "{id: peer, quorum: 1, roles: [approver], groups: [], rights: [], relations: []}"
+    await configure(bench, tmp_path, f"approvals: {{high_risk: {{from: 0, stage: {peer}}}}}")
+    told = await bench.ask("create_refund", REFUND)
+    assert (told["decision"], reasons(told)) == ("deny", ["engine.garbled"])
+
+
+@pytest.mark.promise("approvals.floor")
+async def test_an_approver_who_came_to_own_the_agent_has_no_say_any_more(bench: Bench) -> None:
+    token = bench.token(sub="client-7", client_id="client-7")
+    told = await bench.ask("create_refund", REFUND, token=token)
+    assert told["decision"] == "needs_approval", told
+    await vote(bench, told["approval"]["id"], "dave")
+    bot, *others = FEED["agents"]
+    await know(bench, {**FEED, "agents": [{**bot, "owners": ["alice", "dave"]}, *others]})
+    told = await bench.ask("create_refund", REFUND, token=token)
+    assert told["decision"] == "needs_approval", told
 
 
 @pytest.mark.promise("approvals.rechecked")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pdp.policy.form import ASKED, BUILTINS
+from pdp.policy.form import ASKED, BUILTINS, TESTS
 from pdp.policy.pack import Pack, PackRefused
 from tests.policy.rules import org
 
@@ -18,6 +18,7 @@ GOOD = {
     "membership": 'holds if "support" in input.caller.person.groups',
     "a literal list": 'holds if input.tool.risk_class in ["read", "write"]',
     "some": "holds if {\n\tsome entry in input.risk.evidence\n\tentry.code == input.tool.name\n}",
+    "some, with its place": "holds if {\n\tsome place, entry in input.risk.evidence\n\tplace == 0\n\tentry.code\n}",
     "a name for a value": "holds if {\n\tname := input.tool.name\n\tname == input.tool.owner\n}",
     "a word": "import data.lib.number\n\nholds if number.at_most(input.risk.score, 80)",
     "a word under another name": "import data.lib.number as n\n\nholds if n.at_most(input.risk.score, 80)",
@@ -49,6 +50,22 @@ BAD = {  # the body, what is said, the line below the package at which
     "less, on arguments": ("holds if input.arguments.amount <= 80", "`<=` is not in the safe form", 0),
     "more": ("holds if input.risk.score > 80", "`>`", 0),
     "more or equal": ("holds if input.risk.score >= 80", "`>=`", 0),
+    "no test, on arguments": (
+        'holds if {\n\tbanned := input.arguments.command in ["rm"]\n\tbanned == false\n}',
+        "`in` as a value is false also for a fact of another type",
+        1,
+    ),
+    "no equality": ('holds if (input.tool.name == "x") == false', "`==` as a value", 0),
+    "no equality, in a part": ('holds if _is == false\n\n_is := input.tool.name == "x"', "`==` as a value", 2),
+    "no prefix": ('holds if startswith(input.arguments.path, "/etc") == false', "`startswith` as a value", 0),
+    "no type": ("holds if is_string(input.arguments.path) == false", "`is_string` as a value", 0),
+    "no test, in a list": ('holds if false in [input.tool.name == "x"]', "`==` as a value", 0),
+    "no test, in a word": (
+        'import data.lib.argument\n\nholds if argument.among(input.arguments.a in ["x"], [false])',
+        "`in` as a value",
+        2,
+    ),
+    "no test, as a key": ('holds if {false: true}[endswith(input.tool.name, "x")]', "`endswith` as a value", 0),
     "unequal": ('holds if input.tool.name != "x"', "`!=`", 0),
     "unification": ('holds if input.tool.name = "x"', "`=`", 0),
     "counting": ("holds if count(input.caller.person.roles) == 1", "`count`", 0),
@@ -137,6 +154,9 @@ def test_the_linter_and_the_loader_know_the_same_built_ins(source: Path) -> None
     )
     assert listed is not None
     assert set(re.findall(r'"([^"]+)"', listed[1])) == BUILTINS
+    tests = re.search(r"tests := \{(.*?)\}", (rules / "pdp/pack.rego").read_text(), re.DOTALL)
+    assert tests is not None
+    assert set(re.findall(r'"([^"]+)"', tests[1])) == TESTS
     asked = re.search(r"asked := (\{.*?\})", (rules / "pdp/pack.rego").read_text())
     assert asked is not None
     assert dict(re.findall(r'"(\w+)": "(\w+)"', asked[1])) == ASKED

@@ -142,6 +142,7 @@ def test_a_duty_shrinks_when_something_is_not_owed_any_more(before: Any, after: 
         ('holds if input["caller"].mode', {()}),
         ("x := input", {()}),
         ("# input.now is not read\nholds if 1 == 1 # nor input here, but who knows", {()}),
+        ("holds if {\n\tx := `\n#`; input.now == x\n}", {("now",)}),
         ("holds if my_input.x", set()),
         ("holds if {\n\tinput.a.b\n\tinput.c\n}", {("a", "b"), ("c",)}),
     ],

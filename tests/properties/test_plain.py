@@ -47,6 +47,9 @@ def test_ordinary_text_is_left_as_it_is(text: str) -> None:
         ("pay alice at p\u0430ypal", ["p\u0430ypal"]),
         ("\u041c\u043e\u0441\u043a\u0432\u0430 and Paris", []),
         ("\u03bfrder o-1", ["\u03bfrder"]),
+        ("p\uff41ypal or \U0001d429aypal", ["p\uff41ypal", "\U0001d429aypal"]),
+        ("\u217fail bank\uff0fx", ["\u217fail", "bank\uff0fx"]),
+        ("12 m\u00b2, \u2122 \u2026 \u00bd caf\u00e9 \u6771\u4eac", []),
     ],
 )
 def test_a_word_of_two_alphabets_is_pointed_out(text: str, words: list[str]) -> None:

@@ -9,6 +9,13 @@ import data.regal.ast
 asked := {"permits": "applies", "guards": "holds", "gates": "open", "duties": "duty"}
 
 # METADATA
+# description: the built-ins that answer false as well as true
+tests := {
+	"endswith", "equal", "internal.member_2", "internal.member_3", "is_array", "is_boolean", "is_number", "is_object",
+	"is_string", "startswith",
+}
+
+# METADATA
 # description: the folder of the file; undefined when it is not a rule of the four folders, or is a test
 folder := ast.package_path[0] if {
 	asked[ast.package_path[0]]

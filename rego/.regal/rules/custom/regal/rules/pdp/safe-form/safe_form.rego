@@ -4,6 +4,7 @@
 #   - input: schema.regal.ast
 package custom.regal.rules.pdp["safe-form"]
 
+import data.regal.ast
 import data.regal.result
 
 import data.custom.pdp.pack
@@ -33,6 +34,13 @@ departures contains [node.terms, "`every` holds when there is nothing to look at
 departures contains [node, "A comprehension is empty when the facts are missing: use a word of lib"] if {
 	walk(input.rules, [_, node])
 	endswith(node.type, "comprehension")
+}
+
+departures contains [node, "A test as a value is false also for a fact of another type: let it stand alone"] if {
+	walk(input.rules, [path, node])
+	node.type == "call"
+	not "symbols" in path
+	ast.ref_to_string(node.value[0].value) in pack.tests
 }
 
 departures contains [node, "`null` is what a lost fact may look like: compare with what must be there"] if {

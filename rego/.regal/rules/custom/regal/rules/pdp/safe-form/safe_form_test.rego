@@ -9,6 +9,7 @@ test_a_conjunction_of_facts_is_in_the_form if {
 		`holds if { some x in input.list; x == input.y; _part(x) }
 
 _part(x) if x in ["a", "b"]`,
+		`holds if { some k, x in input.list; x == k }`,
 		`holds if _ready
 
 _ready := true`,
@@ -25,6 +26,13 @@ test_each_departure_is_reported if {
 		`holds if { x := [y | some y in input.a]; x == [] }`,
 		`holds if { x := {y | some y in input.a}; x == set() }`,
 		`holds if { x := {y: 1 | some y in input.a}; x == {} }`,
+		`holds if { x := input.a in ["b"]; x == false }`,
+		`holds if (input.a == 1) == false`,
+		`holds if startswith(input.a, "b") == false`,
+		`holds if false in [is_string(input.a)]`,
+		`holds if _b == false
+
+_b := input.a == 1`,
 		`holds if input.a == null`,
 		`holds if _x(input.a)
 
