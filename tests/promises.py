@@ -499,6 +499,10 @@ PROMISES = {
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
     ),
+    "query.canonical": Promise(
+        "Canonical JSON is that of RFC 8785, however it was written.",
+        "contracts, section 6",
+    ),
     "adapter.canonical": Promise(
         "The arguments decided on are the arguments the tool gets.",
         "contracts, section 6",

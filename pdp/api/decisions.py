@@ -15,7 +15,6 @@ from ..decide import Verdict
 from ..errors import REFUSALS, Rejected, Unrecorded
 from ..flow import Case, World, answer, conclude, judge_together
 from ..identity.peps import Pep, Right
-from ..ids import new_id
 from ..listing import Listing, Visible, listing_from, visible
 from ..outcome import Outcome, Told, read_outcome
 from ..query import Query, check_size, query_from, refuse_tags, strict_json
@@ -101,7 +100,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
     Problems: 400 malformed, 401 no valid key, 403 scope or server, 409 idempotency, 413 too large, 415 not JSON,
     429 too often, 503 not recorded (with `decision: deny`).
     """
-    rid = request_id(scope, new_id("req", desk.world.now()))
+    rid = request_id(scope, desk.world.now)
     echo = [(b"x-request-id", rid.encode())]
     try:
         pep = desk.admit(scope)

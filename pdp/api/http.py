@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from ..errors import Rejected
+from ..ids import new_id
+from ..times import Clock
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,11 +26,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return values[0].decode("latin-1") if values else None
 
 
-def request_id(scope: Scope, fallback: str) -> str:
-    """Return the caller's X-Request-ID when it is short printable ASCII, else `fallback`."""
+def request_id(scope: Scope, now: Clock) -> str:
+    """Return the caller's X-Request-ID when it is short printable ASCII, else a new one."""
     given = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
     text = given.decode("latin-1")
-    return text if 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else fallback
+    return text if 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else new_id("req", now())
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

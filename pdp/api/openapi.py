@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ..errors import Rejected, Unrecorded
-from ..ids import new_id
 from ..times import Clock
 from .http import App, Message, Receive, Scope, Send, problem, request_id
 
@@ -118,7 +117,7 @@ def with_request_ids(routes: App, now: Clock) -> App:
         if scope["type"] != "http":
             await routes(scope, receive, send)
             return
-        rid = request_id(scope, new_id("req", now()))
+        rid = request_id(scope, now)
         scope["request_id"] = rid
 
         async def echo(message: Message) -> None:
