@@ -15,6 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+PROBLEM_JSON = b"application/problem+json"  # RFC 9457
 MAX_REQUEST_ID = 128  # long enough for a traceparent, short enough for a log line
 
 
@@ -80,4 +81,4 @@ async def send_problem(send: Send, error: Rejected, headers: list[tuple[bytes, b
     """Send a rejection as application/problem+json."""
     extra = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
     body = msgspec.json.encode(problem(error))
-    await send_json(send, error.status, body, [*extra, *headers], b"application/problem+json")
+    await send_json(send, error.status, body, [*extra, *headers], PROBLEM_JSON)

@@ -34,7 +34,7 @@ PROBLEMS = {
     415: "Not application/json.",
     422: "Refused as it stands; the problems say where and why.",
     429: "Too often.",
-    503: "Not recorded, so denied.",
+    503: "Not recorded, or too much under way: denied.",
 }
 FASTAPI_422 = "Validation Error"
 FASTAPI_OWN = {"HTTPValidationError", "ValidationError"}
