@@ -5,7 +5,7 @@ missed a revocation, and whoever relies on it has to say no.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..recurring import Recurring
 from ..times import Clock
@@ -25,7 +25,7 @@ class Follower:
         self, what: str, read: Callable[[], Awaitable[None]], now: Clock, bound_s: float = STALE_AFTER_S
     ) -> None:
         self._what = what
-        self._bound_s = bound_s
+        self._bound = timedelta(seconds=bound_s)
         self._read = read
         self._now = now
         self._followed_at: datetime | None = None
@@ -50,7 +50,7 @@ class Follower:
         """Say why what was read may not be relied on; None while it may."""
         if self._followed_at is None:
             return f"{self._what} could not be read yet"
-        age = (self._now() - self._followed_at).total_seconds()
-        if abs(age) > self._bound_s:  # a clock that was set back by hours must not hide an outage
-            return f"{self._what} could last be read {age:.0f} s ago"
+        age = self._now() - self._followed_at
+        if not -self._bound <= age <= self._bound:  # a clock that was set back by hours must not hide an outage
+            return f"{self._what} could last be read {age.total_seconds():.0f} s ago"
         return None
