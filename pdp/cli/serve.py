@@ -85,7 +85,7 @@ async def _say(url: str) -> None:
 def _spare_collections() -> None:
     """Let the collector of reference cycles pass over what is there for good, and look less often.
 
-    A service holds a quarter of a million objects, and each decision made the collector look at some of them once more:
+    A service holds far more than 100,000 objects, and each decision made the collector look at some of them once more:
     70 of 550 us of CPU.
     """
     gc.collect()
