@@ -41,7 +41,7 @@ async def quiet(pids: list[int]) -> None:
     end = loop.time() + PATIENCE
     rested = 0
     before, at = sum(map(spent_us, pids)), loop.time()
-    while rested < 3:  # looks in a row: the projection pauses for two of them between two batches
+    while rested < 12:  # looks in a row: the projection lets lines gather for ten of them
         await asyncio.sleep(LOOK_EVERY)
         now, moment = sum(map(spent_us, pids)), loop.time()
         rested = rested + 1 if now - before < QUIET * (moment - at) * 1e6 else 0
