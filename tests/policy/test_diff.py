@@ -157,6 +157,8 @@ async def test_a_bundle_a_revision_and_a_name_are_policies_too(tmp_path: Path, o
     signed = saved(tmp_path / "signed.tar.gz", sign(read_archive(other.bundle), key, bench.clock()))
     status, told = diff(tmp_path, "active", str(signed))
     assert (status, told["revisions"]) == (1, [revision, other.revision])
+    _, served = diff(tmp_path, "active", "configured", PDP_POLICY_BUNDLE=str(signed))
+    assert served["revisions"] == told["revisions"], "configured is what the service would load"
     assert [shift["count"] for shift in told["decisions"]["shifts"]] == [1]
 
 
