@@ -209,6 +209,17 @@ async def test_other_duties_are_another_answer(tmp_path: Path) -> None:
     assert (example["before"][0]["pointers"], example["after"][0]["pointers"]) == (["/date_of_birth", "/ssn"], ["/ssn"])
 
 
+@pytest.mark.slow
+def test_duties_that_a_deny_does_not_owe_hide_no_other_reason(tmp_path: Path) -> None:
+    guard = {"guards/mine.rego": rule("guards", "mine", 'holds if input.tool.server == "pdp.probe"')}
+    fewer = guard | {"config.yaml": "duties: {redact: {labels: {personal: [/ssn]}}}"}
+    counts = [
+        diff(tmp_path, "shipped", str(write(tmp_path / name, files)))[1]["cases"]["reasons"]
+        for name, files in (("guard", guard), ("fewer", fewer))
+    ]
+    assert counts[0] == counts[1] > 0
+
+
 async def record(folder: Path, pack: Pack, count: int, clock: FakeClock) -> None:
     """Write decisions into a log, as the service would: the calls of the tables, again and again, each at its time."""
     calls = [
