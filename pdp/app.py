@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 
 from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
+from .api.admission import Places
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
@@ -54,7 +55,7 @@ from .policy.newest import admit
 from .policy.notice import Notices
 from .policy.origin import Origin, load
 from .policy.pack import Pack, probe
-from .policy.ready import ready_made
+from .policy.ready import kept, ready_made
 from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .recurring import Recurring
@@ -73,7 +74,6 @@ NOT_READY_MADE = (
 SWEEP_EVERY_S = 5.0  # lateness is harmless: every transition looks at the time itself
 SESSION_S = 12 * 3600  # whoever signed in must do so again within 12 hours (NIST SP 800-63B, section 4.2.3)
 SIGN_IN_S = 600  # to find a password and a second factor
-WORKER = "0"  # one log shard a worker; there is one worker until `--workers`
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
-    log = Log(settings.data_dir / "log" / WORKER, clock)
+    log = Log(settings.data_dir / "log" / str(settings.worker), clock)
     stack.push_async_callback(log.close)
     return Office(store if clock is system_clock else on_clock(store, clock), log, clock)
 
@@ -139,7 +139,7 @@ async def _open_world(
     settings: Settings, office: Office, live: Policy, stack: AsyncExitStack
 ) -> tuple[World, Readiness]:
     store, clock = office.store, office.now
-    key = new_probe_key(settings.data_dir / "run")
+    key = new_probe_key(settings.data_dir / "run", settings.worker)
     await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
     tokens, site = TokenVerifier([*_issuers(settings), key.issuer()], clock), console_site(settings)
@@ -220,10 +220,10 @@ def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
 
 def _load(settings: Settings, clock: Clock, opa: Callable[[], Path]) -> Pack:
     """With PDP_ENGINE=wasm the default pack is ready made. Anything else needs an OPA to check and compile it."""
-    origin, wasm = origin_of(settings), settings.engine == "wasm"
+    origin, wasm, archive = origin_of(settings), settings.engine == "wasm", settings.data_dir / "policy"
     if wasm and (ready := ready_made(origin)):
-        return ready
-    return load(origin, opa(), settings.data_dir / "policy", clock(), wasm=wasm)
+        return kept(ready, archive)
+    return load(origin, opa(), archive, clock(), wasm=wasm)
 
 
 def origin_of(settings: Settings) -> Origin:
@@ -313,6 +313,7 @@ def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: M
         peps=peps,
         rate=Rate(settings.rate_per_second, world.now),
         store=store,
+        places=Places(settings.max_underway),
         max_body=settings.max_body_bytes,
         max_depth=settings.max_depth,
         count=metrics.count,

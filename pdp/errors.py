@@ -191,6 +191,7 @@ REFUSALS: dict[str, Meaning] = {
     ),
     "deadline": Meaning("The decision was not ready in time", "Repeat the call."),
     "fault": Meaning("The PDP met an unexpected condition", "An operator looks up the decision id in the PDP's log."),
+    "overload": Meaning("Too many calls are being decided", "Repeat the call a little later."),
     "audit.unavailable": Meaning("The decision could not be recorded", "An operator checks the disk of the PDP's log."),
 }
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -19,6 +19,7 @@ from .answer import Answer, Receipt, Revisions
 from .approvals.settle import consult, settle
 from .audit.log import Log
 from .audit.mask import Masker
+from .deadlines import Deadlines
 from .decide import PolicyInput, Verdict, decide, refused
 from .enrich import Facts, enrich
 from .errors import OtherPolicy, Refused, Unrecorded
@@ -36,6 +37,8 @@ from .times import Clock, rfc3339
 from .vet import Tool, vet
 
 AT_ONCE = 16  # calls of a batch that are judged side by side, each within its own deadline: more would only wait
+
+UNLIMITED = nullcontext()
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -61,6 +64,7 @@ class World:
     decide_within: float
     record_within: float
     console: str | None = None
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 @dataclass(kw_only=True)
@@ -132,7 +136,7 @@ async def judge_together(
 async def judge(case: Case, world: World) -> Verdict:
     """Take a case through identify, enrich, vet and decide; every way this can fail is a deny."""
     try:
-        async with defended(case.id, case.deadline):
+        with defended(case.id, world.deadlines.at(case.deadline)):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
             case.caller = caller = await identify(case.query, world, case.asker)
             return await by_one_policy(case, caller, world, _weigh)
@@ -176,7 +180,8 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
     if verdict.redeems is None and verdict.plan is None:
         return verdict
     try:
-        async with defended(case.id, asyncio.get_running_loop().time() + world.record_within):
+        when = asyncio.get_running_loop().time() + world.record_within
+        with defended(case.id, world.deadlines.at(when)):
             return await settle(case, verdict, world)
     except Refused as refusal:
         return refused(refusal)
@@ -197,17 +202,17 @@ def remember(case: Case, verdict: Verdict, world: World) -> None:
 async def sealed(case: Case, recording: Awaitable[Receipt]) -> Receipt:
     """Return the receipt of a recording, which keeps its own deadline; whatever makes it fail raises `Unrecorded`."""
     try:
-        async with defended(case.id):
+        with defended(case.id):
             return await recording
     except Refused as refusal:
         raise Unrecorded(f"{case.id} could not be recorded ({refusal.code}): see the lines above.") from None
 
 
-@asynccontextmanager
-async def defended(case: str, deadline: float | None = None) -> AsyncIterator[None]:
+@contextmanager
+def defended(case: str, limit: AbstractContextManager[None] = UNLIMITED) -> Iterator[None]:
     """Turn what goes wrong inside into a `Refused`: lateness into `deadline`, and what nobody foresaw into `fault`."""
     try:
-        async with asyncio.timeout_at(deadline):
+        with limit:
             yield
     except (Refused, Unrecorded):
         raise

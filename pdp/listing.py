@@ -144,7 +144,7 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World, ask
 
 async def _judge(case: Case, listing: Listing, world: World) -> _View:
     try:
-        async with defended(case.id, case.deadline):
+        with defended(case.id, world.deadlines.at(case.deadline)):
             case.identity = world.people.revision
             case.caller = caller = await identify(case.query, world, case.asker)
             case.registry = world.tools.revision

@@ -8,15 +8,15 @@ import json
 from typing import Any
 
 import msgspec
-import rfc8785
 from msgspec import Struct, field
 
+from .canonical import MAX_SAFE_INTEGER as MAX_SAFE_INTEGER  # noqa: PLC0414  # for adapters: their law
+from .canonical import canonical as canonical  # noqa: PLC0414  # as above
 from .errors import Rejected
 
 MAX_BODY_BYTES = 256 * 1024  # an argument of a tool call is text for a model, not a file
 MAX_DEPTH = 32  # deeper than any tool schema met in the wild; well under the parsers' recursion limits
 MAX_NAME = 256  # servers, tools and ids: long enough for a URL-like server id, short enough for a log line
-MAX_SAFE_INTEGER = 2**53 - 1  # RFC 8785, section 3.2.2.3: beyond this a JSON number is not exact everywhere
 
 Name = str
 
@@ -126,19 +126,6 @@ def check_credential(credential: Credential) -> None:
         raise Rejected(400, "query.malformed", "`caller` takes exactly one of `access_token` and `asserted`.")
 
 
-def canonical(value: Any) -> bytes:
-    """Return canonical JSON (RFC 8785); integers beyond 2^53-1 become `{"$int": "..."}` first (contracts, 6).
-
-    Raises `ValueError` for what canonical JSON cannot say: NaN, infinities, lone surrogates, other types.
-    """
-    try:
-        return rfc8785.dumps(value)
-    except rfc8785.IntegerDomainError:
-        return rfc8785.dumps(_tag_large_integers(value))
-    except rfc8785.CanonicalizationError as error:
-        raise ValueError("the value has no canonical JSON form") from error
-
-
 def digest(tag: str, value: Any) -> str:
     """Return `sha256:` + hex of SHA-256 over `tag`, a zero byte, and the canonical JSON of `value`."""
     return "sha256:" + hashlib.sha256(tag.encode() + b"\0" + canonical(value)).hexdigest()
@@ -210,16 +197,6 @@ def _check_text(value: Any) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise Rejected(400, "query.malformed", "The body holds half of a surrogate pair.") from None
-
-
-def _tag_large_integers(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _tag_large_integers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_tag_large_integers(item) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_SAFE_INTEGER:
-        return {"$int": str(value)}
-    return value
 
 
 def _member(error: msgspec.ValidationError) -> str:

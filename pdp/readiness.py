@@ -78,11 +78,11 @@ class ProbeKey:
         return jwt.encode(claims, self.private, "EdDSA", headers={"typ": "at+jwt", "kid": "probe"})
 
 
-def new_probe_key(run_dir: Path) -> ProbeKey:
+def new_probe_key(run_dir: Path, worker: int) -> ProbeKey:
     """Make the internal issuer's key; its public key set goes into `run_dir`."""
     private = Ed25519PrivateKey.generate()
     public: dict[str, Any] = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(private.public_key()))
-    path = run_dir / "probe.jwks.json"
+    path = run_dir / f"probe-{worker}.jwks.json"
     path.write_text(json.dumps({"keys": [{**public, "kid": "probe", "use": "sig", "alg": "EdDSA"}]}))
     return ProbeKey(private, path)
 

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8180, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    worker: int = Field(
+        default=0, ge=0, le=63, description="Which worker this is, by its log shard; `pdp serve --workers` says it."
+    )
     public_url: str | None = Field(default=None, description="How people reach this service, for links.")
     policy_dir: Path | None = Field(default=None, description="The policy pack; default: the one in the package.")
     org_dir: Path | None = Field(default=None, description="Your own permits, guards, gates, duties and config.")
@@ -101,6 +104,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=256 * 1024, gt=0, description="Largest request body.")
     max_depth: int = Field(default=32, gt=0, le=128, description="Deepest JSON nesting.")
     rate_per_second: float = Field(default=2000, gt=0, description="Decisions a second one adapter key may ask for.")
+    max_underway: int = Field(
+        default=256, ge=2, description="Requests decided at the same time; one adapter gets half of them at most."
+    )  # 0.2 s, which is the deadline, of 1,300 decisions a second
     console_issuer: str | None = Field(
         default=None, description="The issuer people sign in at for `/console`; there is no console without it."
     )

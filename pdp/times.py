@@ -1,7 +1,11 @@
 """The one way we write a time: RFC 3339, UTC, fixed width, so that times compare as strings (contracts, preamble)."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 Clock = Callable[[], datetime]
 """Returns the current time, timezone-aware in UTC. The only collaborator tests may replace by a fake."""
@@ -14,7 +18,12 @@ def system_clock() -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return `moment` as `2026-01-01T00:00:00Z`: whole seconds, always twenty characters."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"  # strftime costs ten times as much
+    return _written((moment - EPOCH) // SECOND)
+
+
+@lru_cache(maxsize=4096)  # a decision writes a dozen times, mostly of this very second: 1.5 us each without
+def _written(seconds: int) -> str:
+    return (EPOCH + seconds * SECOND).isoformat()[:19] + "Z"
 
 
 def parse_rfc3339(text: str) -> datetime:

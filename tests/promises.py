@@ -199,6 +199,10 @@ PROMISES = {
         "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
         "issue 5, build 5",
     ),
+    "serve.workers": Promise(
+        "Workers serve as one, each with its own log and engine, and end together.",
+        "architecture, section 5",
+    ),
     "serve.process": Promise(
         "The service starts with a sentence or ends with one, and takes its OPA with it.",
         "issue 3, build 2",
@@ -439,6 +443,10 @@ PROMISES = {
         "A changed, removed, swapped or inserted entry is found.",
         "issue 7",
     ),
+    "store.free": Promise(
+        "A change that was given up in the middle holds up no other change.",
+        "architecture, section 4",
+    ),
     "log.cut": Promise(
         "A log that lost its end, or that another was put in the place of, is found, and nothing is decided on it.",
         "issue 7",
@@ -498,6 +506,14 @@ PROMISES = {
     "adapter.call": Promise(
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
+    ),
+    "api.overload": Promise(
+        "Too much at once is turned away at once with a deny, and no adapter takes the room of another.",
+        "issue 7, item 2",
+    ),
+    "query.canonical": Promise(
+        "Canonical JSON is that of RFC 8785, however it was written.",
+        "contracts, section 6",
     ),
     "adapter.canonical": Promise(
         "The arguments decided on are the arguments the tool gets.",

@@ -15,13 +15,13 @@ from ..decide import Verdict
 from ..errors import REFUSALS, Rejected, Unrecorded
 from ..flow import Case, World, answer, conclude, judge_together
 from ..identity.peps import Pep, Right
-from ..ids import new_id
 from ..listing import Listing, Visible, listing_from, visible
 from ..outcome import Outcome, Told, read_outcome
 from ..query import Query, check_size, query_from, refuse_tags, strict_json
 from ..store.sql import Store
 from .access import Rate, authenticate
-from .http import Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
+from .admission import RETRY_AFTER_S, Overloaded, Places
+from .http import PROBLEM_JSON, Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
 from .idempotency import Replays
 from .openapi import answers, one_of, reads
 from .recent import Asked, Recent
@@ -49,7 +49,7 @@ ANSWERS = {
     "properties": {"decisions": {"type": "array", "items": one_of("Answer", "Unrecorded", "Problem")}},
 }
 UNRECORDED_SCHEMA = {
-    "description": "A deny, because nobody is told a decision that is not on record.",
+    "description": "A deny: not on record, or too much under way.",
     "allOf": [{"$ref": "#/components/schemas/Problem"}],
     "required": ["decision", "reasons"],
     "properties": {
@@ -68,6 +68,7 @@ class Desk:
     store: Store
     peps: Callable[[], Mapping[str, Pep]]
     rate: Rate
+    places: Places
     max_body: int
     max_depth: int
     count: Callable[[Answer], None]
@@ -99,9 +100,9 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
     """Answer `POST /v1/decisions`: 200 with an `Answer` whenever a decision was taken and recorded, deny included.
 
     Problems: 400 malformed, 401 no valid key, 403 scope or server, 409 idempotency, 413 too large, 415 not JSON,
-    429 too often, 503 not recorded (with `decision: deny`).
+    429 too often, 503 not recorded, or too much under way (both with `decision: deny`).
     """
-    rid = request_id(scope, new_id("req", desk.world.now()))
+    rid = request_id(scope, desk.world.now)
     echo = [(b"x-request-id", rid.encode())]
     try:
         pep = desk.admit(scope)
@@ -109,12 +110,16 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
         query = query_from(value)
         pep.must_serve(query.tool.server)
         key = header(scope, b"idempotency-key")
-        sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk), epoch(desk.world))
+        with desk.places.taken(pep.id):
+            sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk), epoch(desk.world))
+    except Overloaded as error:
+        again = [(b"retry-after", RETRY_AFTER_S.encode()), *echo]
+        await send_json(send, error.status, denying(error), again, PROBLEM_JSON)
     except Rejected as error:
         await send_problem(send, error, echo)
     except Unrecorded as error:
         logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
-        await send_json(send, 503, unrecorded(), [(b"retry-after", b"1"), *echo], b"application/problem+json")
+        await send_json(send, 503, unrecorded(), [(b"retry-after", b"1"), *echo], PROBLEM_JSON)
     else:
         await send_json(send, 200, sent, echo)
 
@@ -132,9 +137,14 @@ async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:
 
 def unrecorded() -> bytes:
     """Return the body of a 503: a deny, because nobody is told a decision that is not on record."""
-    meaning = REFUSALS["audit.unavailable"]
-    reason = Reason(code="audit.unavailable", title=meaning.title, remedy=meaning.remedy)
-    return msgspec.json.encode({**problem(UNRECORDED), "decision": "deny", "reasons": [reason]})
+    return denying(UNRECORDED)
+
+
+def denying(error: Rejected) -> bytes:
+    """Return the body of a problem that is a deny too, for adapters that look no further; its code is a refusal's."""
+    meaning = REFUSALS[error.code]
+    reason = Reason(code=error.code, title=meaning.title, remedy=meaning.remedy)
+    return msgspec.json.encode({**problem(error), "decision": "deny", "reasons": [reason]})
 
 
 def router(desk: Desk) -> APIRouter:
@@ -155,7 +165,8 @@ def router(desk: Desk) -> APIRouter:
         """Decide up to 100 queries; each item is an answer or a problem, in the order asked."""
         pep = desk.admit(request.scope)
         _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR, AROUND_ITEM)
-        return _json(await batch(value, pep, request.scope["request_id"], desk))
+        with desk.places.taken(pep.id):
+            return _json(await batch(value, pep, request.scope["request_id"], desk))
 
     @routes.post(
         "/tools/visible", openapi_extra=reads(Listing), responses=answers("Visible", 400, 401, 403, 413, 415, 429, 503)
@@ -166,7 +177,8 @@ def router(desk: Desk) -> APIRouter:
         _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
         listing = listing_from(value)
         pep.must_serve(listing.server)
-        shown = await visible(listing, pep.id, request.scope["request_id"], desk.world, pep.asker)
+        with desk.places.taken(pep.id):
+            shown = await visible(listing, pep.id, request.scope["request_id"], desk.world, pep.asker)
         return _json(msgspec.json.encode(shown), "private, no-store")
 
     @routes.post(

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from ..errors import Rejected
+from ..ids import new_id
+from ..times import Clock
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -13,6 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+PROBLEM_JSON = b"application/problem+json"  # RFC 9457
 MAX_REQUEST_ID = 128  # long enough for a traceparent, short enough for a log line
 
 
@@ -24,11 +27,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return values[0].decode("latin-1") if values else None
 
 
-def request_id(scope: Scope, fallback: str) -> str:
-    """Return the caller's X-Request-ID when it is short printable ASCII, else `fallback`."""
+def request_id(scope: Scope, now: Clock) -> str:
+    """Return the caller's X-Request-ID when it is short printable ASCII, else a new one."""
     given = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
     text = given.decode("latin-1")
-    return text if 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else fallback
+    return text if 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else new_id("req", now())
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -78,4 +81,4 @@ async def send_problem(send: Send, error: Rejected, headers: list[tuple[bytes, b
     """Send a rejection as application/problem+json."""
     extra = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
     body = msgspec.json.encode(problem(error))
-    await send_json(send, error.status, body, [*extra, *headers], b"application/problem+json")
+    await send_json(send, error.status, body, [*extra, *headers], PROBLEM_JSON)

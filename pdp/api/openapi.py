@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ..errors import Rejected, Unrecorded
-from ..ids import new_id
 from ..times import Clock
 from .http import App, Message, Receive, Scope, Send, problem, request_id
 
@@ -35,7 +34,7 @@ PROBLEMS = {
     415: "Not application/json.",
     422: "Refused as it stands; the problems say where and why.",
     429: "Too often.",
-    503: "Not recorded, so denied.",
+    503: "Not recorded, or too much under way: denied.",
 }
 FASTAPI_422 = "Validation Error"
 FASTAPI_OWN = {"HTTPValidationError", "ValidationError"}
@@ -118,7 +117,7 @@ def with_request_ids(routes: App, now: Clock) -> App:
         if scope["type"] != "http":
             await routes(scope, receive, send)
             return
-        rid = request_id(scope, new_id("req", now()))
+        rid = request_id(scope, now)
         scope["request_id"] = rid
 
         async def echo(message: Message) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..answer import Receipt
+from ..deadlines import Deadlines
 from ..errors import Fault, Unrecorded
 from ..times import Clock
 from .entry import Head, digest_of, entry_line
@@ -68,6 +69,7 @@ class Log:
         self._recovery: asyncio.Future[bool] | None = None
         self._waiting = self._waiting_bytes = 0
         self._closed = False
+        self._deadlines = Deadlines()
         self.directory = directory
         self.origin = self._shard.head.origin
         self.inherited = self.committed = self._shard.head.index
@@ -84,7 +86,7 @@ class Log:
         then nobody may be told what it says. (It may still turn up there: recorded but never answered is safe.)
         """
         try:
-            async with asyncio.timeout_at(deadline):
+            with self._deadlines.at(deadline):
                 if self._head is None:
                     await self._recover()
                 return await self._hand_in(kind, body, durable=durable)

@@ -100,7 +100,7 @@ class _Work:
 
     def mask_copies(self) -> None:
         texts = _texts(self._gone)
-        if len(texts) <= MAX_SEARCHED:
+        if 0 < len(texts) <= MAX_SEARCHED:
             left = msgspec.json.encode((self._arguments, self._parsed, self._context))
             texts = {text for text in texts if msgspec.json.encode(text)[1:-1] in left}
         if len(texts) > MAX_COPIED:

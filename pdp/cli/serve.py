@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 
 import click
@@ -10,7 +11,10 @@ import uvloop
 from ..app import open_service
 from ..settings import Settings, load
 from .listener import server_for, watched
+from .workers import die_with, serve_by_workers
 
+MOST_WORKERS = 64
+CLOSES_WITHIN_S = 10  # for the log, the store and OPA, after that
 GRACE_S = 5  # seconds that requests in flight get when we are told to stop
 
 Announce = Callable[[str], Awaitable[None]]
@@ -20,14 +24,34 @@ Announce = Callable[[str], Awaitable[None]]
 @click.option("--host", help="Address to listen on (PDP_HOST).")
 @click.option("--port", type=int, help="Port to listen on, 0 for a free one (PDP_PORT).")
 @click.option("--dev", is_flag=True, help="Sample people, tools, tokens and a loopback issuer; loopback only.")
-def serve(host: str | None, port: int | None, dev: bool) -> None:
+@click.option("--workers", type=click.IntRange(1, MOST_WORKERS), help="Processes, one a core; default: this one.")
+@click.option("--worker", type=click.IntRange(0, MOST_WORKERS - 1), hidden=True)
+@click.option("--fd", type=int, hidden=True)
+@click.option("--parent", type=int, hidden=True)
+def serve(
+    host: str | None,
+    port: int | None,
+    dev: bool,
+    workers: int | None,
+    worker: int | None,
+    fd: int | None,
+    parent: int | None,
+) -> None:
     """Serve the decision API. A local OPA child runs the rules unless PDP_OPA_URL or PDP_ENGINE says otherwise."""
-    given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    named = {"host": host, "port": port, "worker": worker}
+    given = {name: value for name, value in named.items() if value is not None}
     settings = load(**given)
     for chatty in ("alembic", "httpx", "uvicorn.error"):
         logging.getLogger(chatty).setLevel("WARNING")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    if dev:
+    if workers is not None and workers > 1:
+        if dev:
+            raise click.UsageError("--dev serves with one process")
+        asyncio.run(serve_by_workers(settings.host, settings.port, workers, GRACE_S + CLOSES_WITHIN_S))
+    elif parent is not None and fd is not None:
+        die_with(parent)
+        uvloop.run(serve_until_stopped(settings, _say, socket.socket(fileno=fd)))
+    elif dev:
         from ..dev.run import run_dev
 
         uvloop.run(run_dev(settings, serve_until_stopped))
@@ -35,11 +59,14 @@ def serve(host: str | None, port: int | None, dev: bool) -> None:
         uvloop.run(serve_until_stopped(settings, _say))
 
 
-async def serve_until_stopped(settings: Settings, announce: Announce) -> None:
-    """Open the service, listen, call `announce` with its URL, and serve until SIGINT or SIGTERM."""
+async def serve_until_stopped(settings: Settings, announce: Announce, shared: socket.socket | None = None) -> None:
+    """Open the service, listen, call `announce` with its URL, and serve until SIGINT or SIGTERM.
+
+    `shared`: the socket that all workers listen on; without one the settings say where.
+    """
     async with open_service(settings) as service:
         server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush)
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve([shared] if shared else None))
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
             await asyncio.sleep(0.01)
         if server.started:

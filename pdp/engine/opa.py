@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ..deadlines import Deadlines
 from ..errors import Fault, Refused
-from .deadlines import Deadlines
 from .wire import OK, Connection, Lost, Response
 
 CONNECTIONS = 2 * (os.cpu_count() or 1)  # measured: OPA is saturated at this many

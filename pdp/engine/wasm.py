@@ -15,10 +15,10 @@ from typing import Self
 import msgspec
 from msgspec import Raw, Struct
 
+from ..deadlines import Deadlines
 from ..errors import Refused
 from .abi import BROKEN, Aborted, Instance, Interrupted, Program
 from .compiled import load
-from .deadlines import Deadlines
 
 logger = logging.getLogger(__name__)
 

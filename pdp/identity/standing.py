@@ -71,6 +71,8 @@ def _link(parent: Principal, child: Principal, now: str) -> AgentLink:
 
 
 def _narrowed(delegation: Delegation, links: Sequence[AgentLink], tool: ToolRef) -> Delegation:
+    if not links:  # nearly every call
+        return delegation
     reaches = all(covering(link.scope, tool) for link in links)
     return replace(
         delegation,

@@ -100,22 +100,6 @@ async def test_the_same_vote_again_changes_nothing(pdp: Bench) -> None:
     assert len(again.json()["votes"]) == 1
 
 
-@pytest.mark.promise("api.idempotency")
-async def test_an_act_with_an_idempotency_key_is_done_once_and_means_one_act(pdp: Bench) -> None:
-    identifier, other = await asked(pdp), await asked(pdp, arguments={**REFUND, "amount": 7509})
-    keyed = {**signed_in(pdp, "alice"), "Idempotency-Key": "k-1"}
-    path, body = f"/v1/approvals/{identifier}/cancel", {"reason": "not needed"}
-    first, again = [await pdp.http.post(path, headers=keyed, json=body) for _ in range(2)]
-    assert (first.status_code, again.status_code, again.content) == (200, 200, first.content)
-    for path_, body_ in ((path, {"reason": "x"}), (f"/v1/approvals/{other}/cancel", body)):
-        refused = await pdp.http.post(path_, headers=keyed, json=body_)
-        assert (refused.status_code, refused.json()["code"]) == (409, "idempotency.conflict")
-    closed = await pdp.http.post(path, headers=signed_in(pdp, "alice"), json=body)
-    assert (closed.status_code, closed.json()["code"]) == (409, "approvals.closed")
-    theirs = await pdp.http.post(path, headers={**signed_in(pdp, "erin"), "Idempotency-Key": "k-1"}, json=body)
-    assert theirs.json()["code"] == "approvals.not_concerned"
-
-
 @pytest.mark.promise("approvals.floor")
 @pytest.mark.parametrize(
     ("person", "claims", "status", "code"),
@@ -255,3 +239,37 @@ async def test_an_adapter_of_another_server_learns_nothing(pdp: Bench) -> None:
     assert refused.status_code == 403
     unknown = await pdp.http.get("/v1/approvals/apr_0", headers={"Authorization": f"Bearer {pdp.key}"})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "approvals.unknown")
+
+
+@pytest.mark.promise("approvals.api")
+@pytest.mark.parametrize(("step", "person"), [("votes", "dave"), ("cancel", "alice"), ("revoke", "dave")])
+async def test_the_same_idempotency_key_gets_the_same_answer_and_another_body_or_path_a_conflict(
+    step: str, person: str, pdp: Bench
+) -> None:
+    identifier = await asked(pdp)
+    body = {"reason": "because"}
+    if step == "votes":
+        digest = (await see(pdp, identifier, "erin")).json()["presented_digest"]
+        body |= {"vote": "approve", "presented_digest": digest}
+    if step == "revoke":
+        await vote(pdp, identifier, "dave")
+    headers = {**signed_in(pdp, person), "Idempotency-Key": "k-1"}
+    path = f"/v1/approvals/{identifier}/{step}"
+    first = await pdp.http.post(path, headers=headers, json=body)
+    again = await pdp.http.post(path, headers=headers, json=body)
+    assert (first.status_code, again.status_code, again.content) == (200, 200, first.content)
+    other_path = f"/v1/approvals/{identifier}/{'revoke' if step == 'cancel' else 'cancel'}"
+    for where, sent in ((path, body | {"reason": "another"}), (other_path, {"reason": "because"})):
+        refused = await pdp.http.post(where, headers=headers, json=sent)
+        assert refused.status_code in ({409} if where == path else {403, 409})  # not theirs, or another request
+    fresh = await pdp.http.post(path, headers={**headers, "Idempotency-Key": "k-2"}, json=body)
+    assert fresh.status_code == (200 if step == "votes" else 409)
+
+
+@pytest.mark.promise("approvals.api")
+async def test_nobody_gets_the_answer_to_the_idempotency_key_of_another(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    path = f"/v1/approvals/{identifier}/cancel"
+    done = await pdp.http.post(path, headers={**signed_in(pdp, "alice"), "Idempotency-Key": "k"}, json={})
+    refused = await pdp.http.post(path, headers={**signed_in(pdp, "frank"), "Idempotency-Key": "k"}, json={})
+    assert (done.status_code, refused.status_code) == (200, 404)

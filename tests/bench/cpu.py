@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+MAIN = "(event loop)"
 LOOK_EVERY = 0.05  # seconds
 QUIET = 0.06  # share of one core; an idle PDP polls its store and OPA's health, at about half of that
 PATIENCE = 20.0  # seconds until a service that does not come to rest is an error
@@ -17,6 +18,16 @@ def spent_us(pid: int) -> float:
         except (FileNotFoundError, ProcessLookupError):
             continue  # a thread that has just ended; the servers measured here keep theirs
     return total / 1000
+
+
+def threads_us(pid: int) -> dict[str, float]:
+    """Return the CPU time of a process by thread, named as the kernel names them, in microseconds."""
+    found: dict[str, float] = {}
+    for thread in sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda path: int(path.name)):
+        name = (thread / "comm").read_text().strip()
+        name = f"{name} {MAIN}" if int(thread.name) == pid else f"{name} {thread.name}"
+        found[name] = int((thread / "schedstat").read_text().split()[0]) / 1000
+    return found
 
 
 def children(pid: int) -> list[int]:

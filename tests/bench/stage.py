@@ -102,12 +102,12 @@ async def _key(store: Store) -> str:
 
 
 @asynccontextmanager
-async def serving(home: Home, checkout: Path, **more: str) -> AsyncIterator[tuple[int, int]]:
-    """Run the `pdp serve` of a checkout; yields its process id and its port. Raises `RuntimeError`."""
+async def serving(home: Home, checkout: Path, module: str = "pdp", **more: str) -> AsyncIterator[tuple[int, int]]:
+    """Run the `pdp serve` of a checkout (by `module`); yields its process id and its port. Raises `RuntimeError`."""
     issuers = json.dumps([{"issuer": ISSUER, "jwks_file": str(home.data_dir / "jwks.json")}])
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PDP_") or k in KEPT_VARIABLES}
     environ = {**inherited, **SETTINGS, "PDP_DATA_DIR": str(home.data_dir), "PDP_ISSUERS": issuers, **more}
-    command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
+    command = [sys.executable, "-m", module, "serve", "--port", "0"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=checkout, env=environ, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
     )

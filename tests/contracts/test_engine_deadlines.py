@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pdp.engine.deadlines import Deadlines
+from pdp.deadlines import Deadlines
 
 from .engines import SLACK, now
 

@@ -1,0 +1,47 @@
+"""Admission: how many requests may be decided at the same time, in all and for one adapter; the rest is turned away.
+
+A queue longer than can be served before its deadline only makes every call in it late. So whoever comes to a full
+house is told so at once, with a deny, and memory stays bounded. One adapter gets half of the places at most: however
+it behaves, and however slow what it asks for is, the others find room.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import REFUSALS, Rejected
+
+RETRY_AFTER_S = "1"  # the deadlines of whatever is under way end within half of that
+LARGEST_SHARE = 2  # an adapter holds one part in so many at most
+
+
+class Overloaded(Rejected):
+    """There is no place for this request now; nothing was decided."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "overload", REFUSALS["overload"].title, headers={"Retry-After": RETRY_AFTER_S})
+
+
+class Places:
+    """So many places for requests; a batch takes one, because its items are judged a few at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._share = max(1, most // LARGEST_SHARE)
+        self._taken: Counter[str] = Counter()
+        self._all = 0
+
+    @contextmanager
+    def taken(self, pep: str) -> Iterator[None]:
+        """Hold a place for a request of this adapter as long as the context lasts. Raises `Overloaded`."""
+        if self._all >= self._most or self._taken[pep] >= self._share:
+            raise Overloaded
+        self._all += 1
+        self._taken[pep] += 1
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._taken[pep] -= 1
+            if not self._taken[pep]:
+                del self._taken[pep]

@@ -1,0 +1,95 @@
+"""`pdp serve --workers N`: one process a core behind one listening socket, each with its own log shard and engine.
+
+The parent binds, starts the workers one after the other (so that the first has migrated the store and built the policy
+before the next looks), and waits. What they share is in the store and nowhere else. When one ends, all are ended and
+the command fails: whoever runs the service starts it again, and nobody serves with half of it unnoticed
+(docs/decisions/0026).
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import click
+
+from ..engine.leash import PR_SET_PDEATHSIG
+from ..errors import Fault
+
+BACKLOG = 2048  # uvicorn's own
+READY = b"pdp serves on "
+
+
+async def serve_by_workers(host: str, port: int, count: int, ends_within_s: float) -> None:
+    """Serve until SIGINT or SIGTERM. Raises `Fault` when a worker does not start, or ends by itself."""
+    told = asyncio.Event()
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(stop, told.set)
+    with socket.create_server((host, port), family=family_of(host), backlog=BACKLOG) as listening:
+        async with AsyncExitStack() as stack:
+            ends: list[asyncio.Task[Any]] = [asyncio.create_task(told.wait())]
+            for number in range(count):
+                worker = await stack.enter_async_context(running(number, listening, ends_within_s))
+                ends.append(asyncio.create_task(worker.wait()))
+                await ready(worker, number, told)
+            if not told.is_set():
+                click.echo(f"pdp serves on http://{host}:{listening.getsockname()[1]}")
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not told.is_set():
+                raise Fault("A worker ended by itself, so all are ended: see the lines above, and start anew.")
+
+
+@asynccontextmanager
+async def running(number: int, listening: socket.socket, ends_within_s: float) -> AsyncIterator[Process]:
+    """Run one worker on the shared socket; at the end it is told to stop, and killed if it does not in time."""
+    fd = listening.fileno()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pdp", "serve", "--worker", str(number), "--fd", str(fd), "--parent", str(os.getpid())),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        pass_fds=[fd],
+        start_new_session=True,  # Ctrl-C is ours to hand on
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), ends_within_s)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def ready(worker: Process, number: int, told: asyncio.Event) -> None:
+    """Return when a worker serves, or we are told to stop. Raises `Fault` when it ended instead."""
+    if worker.stdout is None:
+        raise AssertionError("a worker is started with a pipe")
+    line, stop = asyncio.ensure_future(worker.stdout.readline()), asyncio.ensure_future(told.wait())
+    await asyncio.wait({line, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not line.done():
+        line.cancel()
+    elif not line.result().startswith(READY):
+        raise Fault(f"Worker {number} did not start: see the lines above.")
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel tell this worker to stop when its parent dies, however that dies (Linux). Raises `Fault`."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        raise Fault("The parent of this worker is gone: start `pdp serve --workers`.")
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the address family that an address to listen on needs."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
