@@ -55,7 +55,7 @@ from .policy.newest import admit
 from .policy.notice import Notices
 from .policy.origin import Origin, load
 from .policy.pack import Pack, probe
-from .policy.ready import ready_made
+from .policy.ready import kept, ready_made
 from .policy.renewal import Plan, Renewal
 from .readiness import Readiness, new_probe_key, seed_probe
 from .recurring import Recurring
@@ -220,10 +220,10 @@ def load_pack(settings: Settings, clock: Clock = system_clock) -> Pack:
 
 def _load(settings: Settings, clock: Clock, opa: Callable[[], Path]) -> Pack:
     """With PDP_ENGINE=wasm the default pack is ready made. Anything else needs an OPA to check and compile it."""
-    origin, wasm = origin_of(settings), settings.engine == "wasm"
+    origin, wasm, archive = origin_of(settings), settings.engine == "wasm", settings.data_dir / "policy"
     if wasm and (ready := ready_made(origin)):
-        return ready
-    return load(origin, opa(), settings.data_dir / "policy", clock(), wasm=wasm)
+        return kept(ready, archive)
+    return load(origin, opa(), archive, clock(), wasm=wasm)
 
 
 def origin_of(settings: Settings) -> Origin:

@@ -443,6 +443,10 @@ PROMISES = {
         "A changed, removed, swapped or inserted entry is found.",
         "issue 7",
     ),
+    "store.free": Promise(
+        "A change that was given up in the middle holds up no other change.",
+        "architecture, section 4",
+    ),
     "log.cut": Promise(
         "A log that lost its end, or that another was put in the place of, is found, and nothing is decided on it.",
         "issue 7",

@@ -17,6 +17,7 @@ from ..policy.change import Change
 from ..policy.law import Rule
 from ..policy.live import Active
 from ..policy.notice import Cause, Complaint, EngineName, Rejection, problems_of
+from ..policy.pack import Pack
 from ..policy.problem import PackRefused
 from ..policy.renewal import Renewal
 from ..policy.sign import Signed
@@ -99,10 +100,11 @@ def router(desk: Desk, renewal: Renewal) -> APIRouter:
         """Return the checked bundle; with `If-None-Match` and `Prefer: wait=N`, as soon as there is another, or 304."""
         desk.admit(request.scope, "policy")
         known = revisions_in(header(request.scope, b"if-none-match"))
-        newest = await _next(request, renewal, known, wait_of(request.scope))
-        if newest is None:
-            return Response(status_code=304, headers=_tagged(renewal.policy.newest))
-        content = await asyncio.to_thread(newest.pack.served.read_bytes)
+        is_news = await _next(request, renewal, known, wait_of(request.scope)) is not None
+        newest = renewal.newest
+        if not is_news:
+            return Response(status_code=304, headers=_tagged(newest))
+        content = await asyncio.to_thread(newest.served.read_bytes)
         return Response(content, headers=_tagged(newest))
 
     return routes
@@ -111,15 +113,15 @@ def router(desk: Desk, renewal: Renewal) -> APIRouter:
 def shown(renewal: Renewal) -> PolicyShown:
     """Put together what is shown of the policy."""
     policy, notices = renewal.policy, renewal.notices
-    newest = policy.newest.pack.revision
-    rules = policy.active.pack.rules
+    active, newest = policy.active.pack, renewal.newest
+    is_newest = newest.revision == active.revision
     return PolicyShown(
-        revision=policy.active.pack.revision,
+        revision=active.revision,
         engine=notices.engine,
-        rules=[_rule(rules[code]) for code in sorted(rules)],
+        rules=[_rule(active.rules[code]) for code in sorted(active.rules)],
         since=notices.since,
-        signed=policy.active.pack.signed,
-        offered=newest if newest != policy.active.pack.revision else None,
+        signed=newest.signed if is_newest else active.signed,
+        offered=None if is_newest else newest.revision,
         rejection=notices.rejection,
     )
 
@@ -167,8 +169,8 @@ def _rule(rule: Rule) -> RuleShown:
     return RuleShown(code=rule.code, title=rule.title, stage=rule.stage, owner=rule.owner, file=rule.file)
 
 
-def _tagged(policy: Active) -> dict[str, str]:
-    return {"ETag": f'"{policy.pack.revision}"', "Content-Type": BUNDLES, "Cache-Control": "no-store"}
+def _tagged(pack: Pack) -> dict[str, str]:
+    return {"ETag": f'"{pack.revision}"', "Content-Type": BUNDLES, "Cache-Control": "no-store"}
 
 
 def _json(value: Struct) -> Response:

@@ -181,19 +181,24 @@ async def _count(office: Office, request: Row, ballot: Ballot, ruling: Ruling) -
         rest = {"reason": ballot.reason, "presented_digest": ballot.presented_digest}
         if await store.add_vote(connection, {**cast, **rest}) is None:
             raise Fault("A vote stood in the store at a version that did not count it.")
-        if ruling.step == "approve":
-            await _grant(office, connection, moved)
         await _record(office, connection, "vote", moved, **cast, **rest)
-        if ruling.step != "vote":
-            await _record(office, connection, ruling.step, moved, by=ballot.voter.id)
+        if ruling.step == "vote":
+            return moved
+        await _revoke_earlier(office, connection, moved)
+        if ruling.step == "approve":
+            await _grant(connection, moved)
+        await _record(office, connection, ruling.step, moved, by=ballot.voter.id)
         return moved
 
 
-async def _grant(office: Office, connection: StoreConnection, request: Row) -> None:
-    """Make the approval; one that was given for the same action before, and is not enough any more, gives way to it."""
+async def _revoke_earlier(office: Office, connection: StoreConnection, request: Row) -> None:
+    """What people said last of a call counts: an approval given before ends, be it with another or with a no."""
+    for earlier in await store.revoke_approvals_of(connection, request["action_digest"]):
+        await _record(office, connection, "revoke", earlier, reason=f"{request['state']} anew: {request['id']}")
+
+
+async def _grant(connection: StoreConnection, request: Row) -> None:
     plan = request["plan"]
-    for replaced in await store.revoke_approvals_of(connection, request["action_digest"]):
-        await _record(office, connection, "revoke", replaced, reason=f"replaced by {request['id']}")
     if await store.grant(connection, request, plan["uses"], plan["execute_within_s"]) is None:
         raise Fault("An approval stands in the store that was just revoked.")
 

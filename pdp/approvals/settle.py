@@ -83,12 +83,10 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
     except StoreUnavailable as away:
         raise Refused("approvals.unavailable", str(away)) from None
     voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline)
-    stages = (
-        await plan(asked, case.policy, case.deadline)
-    ).stages  # not the request's: rules and risk may have changed
+    planned = await plan(asked, case.policy, case.deadline)  # not the request's: rules and risk may have changed
     barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
-    counted = await voters.counted(stages, [vote for vote in votes_of(votes) if vote.person not in barred])
-    if (await voters.stands(stages, counted)).state != "satisfied":
+    counted = await voters.counted(planned.stages, [vote for vote in votes_of(votes) if vote.person not in barred])
+    if (await voters.stands(planned.stages, counted)).state != "satisfied":
         return None
     return ApprovalInput(
         id=approval["id"],

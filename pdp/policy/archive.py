@@ -7,6 +7,7 @@ nothing is ever unpacked to disk, and what OPA is given is written here from wha
 import gzip
 import io
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ MODULE = "policy.wasm"  # the rules once more, compiled, where an engine asks fo
 MAX_ARCHIVE_BYTES = 8 * 1024 * 1024  # as stored: the default pack has 20 KiB
 MAX_CONTENT_BYTES = 64 * 1024 * 1024  # unpacked: a small archive may unpack to any size
 MAX_FILES = 5000  # a rule a file; OPA itself would need minutes to compile more
+GZIP = 16 + zlib.MAX_WBITS  # reads one gzip member, and its checksum
 BUILD = "Build it again with `pdp policy build`."
 Read = TypeVar("Read")
 PLAIN = {tarfile.REGTYPE, tarfile.AREGTYPE}
@@ -30,10 +32,13 @@ PLAIN = {tarfile.REGTYPE, tarfile.AREGTYPE}
 def read_archive(archive: Path) -> dict[str, bytes]:
     """Return the files of an archive by their path in it. Raises `PackRefused` for anything but plain files, once."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(_unzipped(archive)), mode="r:") as tar:
-            return _files(archive, tar)
-    except (tarfile.TarError, ValueError, OverflowError) as error:
+        content = _unzipped(archive)
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+            files = _files(archive, tar)
+            _must_end(archive, content[tar.offset :])
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise refused(archive, f"It is damaged ({error}).") from None
+    return files
 
 
 def write_archive(files: Mapping[str, bytes]) -> bytes:
@@ -48,6 +53,15 @@ def write_archive(files: Mapping[str, bytes]) -> bytes:
             member.size, member.mode = len(files[name]), 0o600
             tar.addfile(member, io.BytesIO(files[name]))
     return written.getvalue()
+
+
+def keep(content: bytes, place: Path) -> Path:
+    """Write an archive to `place`: whoever opens it sees all of it, or what was there before."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".keeping-") as folder:
+        written = Path(folder) / place.name
+        written.write_bytes(content)
+        return written.replace(place)
 
 
 def read_part(body: bytes, kind: type[Read], archive: Path, name: str) -> Read:
@@ -73,14 +87,22 @@ def _unzipped(archive: Path) -> bytes:
         raise refused(archive, f"It cannot be read ({error.strerror}).", "Correct the path.") from None
     if len(stored) > MAX_ARCHIVE_BYTES:
         raise refused(archive, f"It has more than {MAX_ARCHIVE_BYTES} bytes.")
+    reader = zlib.decompressobj(GZIP)
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(stored)) as file:
-            content = file.read(MAX_CONTENT_BYTES + 1)
-    except (EOFError, OSError, zlib.error) as error:
+        content = reader.decompress(stored, MAX_CONTENT_BYTES + 1)
+    except zlib.error as error:
         raise refused(archive, f"It is not a whole gzip file ({error}).") from None
     if len(content) > MAX_CONTENT_BYTES:
         raise refused(archive, f"It unpacks to more than {MAX_CONTENT_BYTES} bytes.")
+    if not reader.eof or reader.unused_data:
+        raise refused(archive, "It is not a whole gzip file, or more than one.")
     return content
+
+
+def _must_end(archive: Path, rest: bytes) -> None:
+    """What `tarfile` cannot read ends the archive for it, without a word; an end is two blocks of zeros and no more."""
+    if len(rest) < 2 * tarfile.BLOCKSIZE or rest.strip(b"\0"):
+        raise refused(archive, "It is damaged: what follows its last file is not its end.")
 
 
 def _files(archive: Path, tar: tarfile.TarFile) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from .law import Rule
 from .pack import ROOTS, Pack, manifest_of, read_tables, revision_of
 from .problem import PackRefused
 from .sign import SIGNATURES
-from .sources import FOLDERS, NAME, SHARED, Source, Text, misplaced
+from .sources import FOLDERS, NAME, SHARED, Source, Text, misplaced, shared_texts
 
 MANIFEST = ".manifest"
 DATA = "data.json"
@@ -91,6 +91,7 @@ def read_bundle(bundle: Path) -> Pack:
         revision=content.revision,
         bundle=bundle,
         rules=content.rules,
+        shared=shared_texts(content.sources),
         config=content.config,
         weights=weights,
         tables=read_tables(content.cases),

@@ -8,10 +8,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from .archive import read_archive
 from .law import Rule
 from .pack import Pack
-from .sources import FOLDERS
 
 REVIEWED = ("permits", "duties")
 
@@ -31,7 +29,7 @@ class Change(Struct, frozen=True, omit_defaults=True):
 
 
 def change_between(before: Pack, after: Pack) -> Change:
-    """Compare two packs. Reads their bundles: call it off the event loop."""
+    """Compare two packs."""
     added, removed = sorted(after.rules.keys() - before.rules), sorted(before.rules.keys() - after.rules)
     changed = _different(before.rules, after.rules)
     return Change(
@@ -39,7 +37,7 @@ def change_between(before: Pack, after: Pack) -> Change:
         removed=removed,
         changed=changed,
         values=_different(_sections(before), _sections(after), absent=True),
-        shared=_different(_shared(before), _shared(after), absent=True),
+        shared=_different(before.shared, after.shared, absent=True),
         review=[code for code in sorted({*added, *changed}) if _for_review(after.rules[code])],
     )
 
@@ -60,8 +58,3 @@ def _different(before: dict[str, Any], after: dict[str, Any], *, absent: bool = 
 
 def _sections(pack: Pack) -> dict[str, Any]:
     return {f"{folder}.{name}": value for folder, named in pack.config.items() for name, value in named.items()}
-
-
-def _shared(pack: Pack) -> dict[str, bytes]:
-    files = read_archive(pack.bundle)
-    return {name: text for name, text in files.items() if name.endswith(".rego") and name.split("/")[0] not in FOLDERS}

@@ -5,13 +5,12 @@ it may have run another release. With verification keys only a bundle that one o
 """
 
 import dataclasses
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from ..errors import Fault
-from .archive import read_archive, refused, write_archive
+from .archive import keep, read_archive, refused, write_archive
 from .bundle import DATA, MANIFEST, Content, read_content
 from .keys import read_keys
 from .pack import CAPABILITIES, Pack, assemble, build_pack, config_schema, default_pack_dir
@@ -101,8 +100,5 @@ def _signed(files: Mapping[str, bytes], bundle: Path, keys: Path | None, now: da
 
 def _kept(files: Mapping[str, bytes], pack: Pack, signed: Signed) -> Path:
     """Keep what was signed beside what was built here, under a name of its own: the file at its origin may change."""
-    kept = pack.bundle.with_name(f"{pack.bundle.name.partition('.')[0]}.{signed.content[7:23]}.signed.tar.gz")
-    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".keeping-") as folder:
-        written = Path(folder) / kept.name
-        written.write_bytes(write_archive(files))
-        return written.replace(kept)
+    name = f"{pack.bundle.name.partition('.')[0]}.{signed.content[7:23]}.signed.tar.gz"
+    return keep(write_archive(files), pack.bundle.with_name(name))

@@ -27,7 +27,7 @@ from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
 from .sign import Signed
-from .sources import FOLDERS, SHARED, Found, Source, Text, collect
+from .sources import FOLDERS, SHARED, Found, Source, Text, collect, shared_texts
 from .values import Values, read_values
 
 __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "probe"]
@@ -42,6 +42,7 @@ REVISION_TAG = "mcp-pdp/policy/v1"
 class Pack:
     """A checked pack. `revision` is its digest, `bundle` what OPA loads, `rules` every rule of it by code.
 
+    `shared`: the text of each file that rules are dispatched by and written in, by its path.
     `weights`: what its config.yaml says that evidence of risk weighs. `tables`: the decision tables of the pack and of
     the organisation, by file; they decide nothing, so the revision does not cover them. `signed`: who signed it, when
     it came as a signed bundle, and `signed_bundle` that bundle.
@@ -50,6 +51,7 @@ class Pack:
     revision: str
     bundle: Path
     rules: dict[str, Rule] = field(repr=False)
+    shared: dict[str, str] = field(repr=False)
     config: dict[str, Any] = field(repr=False)
     weights: Weights = field(repr=False)
     tables: dict[str, Table] = field(repr=False)
@@ -121,6 +123,7 @@ class _Build:
             revision=revision,
             bundle=self._bundle(sources, data, revision, target),
             rules=rules,
+            shared=shared_texts(sources),
             config=values.config,
             weights=read_weights(values.config),
             tables=tables,

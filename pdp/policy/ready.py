@@ -4,8 +4,10 @@ It answers for the very files it was made from. Any other pack, and one with rul
 has to be checked and compiled here.
 """
 
+import dataclasses
 from pathlib import Path
 
+from .archive import keep
 from .bundle import read_bundle
 from .origin import Origin
 from .pack import Pack, default_pack_dir, manifest_of, read_files, revision_of
@@ -24,3 +26,9 @@ def ready_made(origin: Origin, bundle: Path = READY) -> Pack | None:
     pack = read_bundle(bundle)
     wanted = revision_of(found.sources, manifest_of(pack.rules), values.config)
     return pack if pack.revision == wanted else None
+
+
+def kept(pack: Pack, archive: Path) -> Pack:
+    """Keep a ready-made bundle where those that were built are (revisions.py): the next release brings another."""
+    place = archive / f"{pack.revision.removeprefix('sha256:')}.tar.gz"
+    return dataclasses.replace(pack, bundle=keep(pack.bundle.read_bytes(), place))

@@ -60,6 +60,11 @@ class Renewal:
         self._newest: Pack | None = None
         self.notices = notices
 
+    @property
+    def newest(self) -> Pack:
+        """Return the newest policy as its files have it: signed anew it is the same one, under another signature."""
+        return self._newest or self.policy.newest.pack
+
     async def start(self) -> None:
         """Put the first policy in force and go on watching. Raises `Fault` when there is none that may be."""
         await self.renew(Cause("start"))
@@ -141,7 +146,7 @@ class Renewal:
         async with AsyncExitStack() as undo:
             new = Active(pack, await self._plan.start(pack))
             undo.push_async_callback(new.engine.close)
-            change = await asyncio.to_thread(change_between, before, pack) if before else everything(pack)
+            change = change_between(before, pack) if before else everything(pack)
             await self._plan.admit(pack.revision, pack.signed)
             await self.notices.activated(pack, before, cause, change, offered=offered)
             undo.pop_all()

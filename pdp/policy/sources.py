@@ -80,6 +80,11 @@ def collect(pack: Path, org: Path | None) -> Found:
     return Found(sources, configs, cases)
 
 
+def shared_texts(sources: list[Source]) -> dict[str, str]:
+    """Return the texts of the files that rules are dispatched by and written in, by their path in the bundle."""
+    return {source.path: source.text for source in sources if source.folder in SHARED}
+
+
 def misplaced(sources: list[Source]) -> Iterator[Problem]:
     """Find what is wrong with the set of files, before anything reads what they say."""
     for wrong in (_misnamed, _unlinted, _nested, _twice, _lacking):
@@ -104,9 +109,9 @@ def the_only_org(pack: Path, org: Path | None) -> Path | None:
     inside = pack / "org"
     if org is None or org.resolve() == inside.resolve():
         return inside if inside.is_dir() else None
-    if any(inside.rglob("*.rego")):
-        what = "There are rules here, and PDP_ORG_DIR names another folder."
-        raise PackRefused([Problem(str(inside), 0, what, "Keep all your own rules in one of the two.")])
+    if inside.is_dir() and any(entry.name != "README.md" for entry in _visible(inside)):
+        what = "There are rules, values or cases here, and PDP_ORG_DIR names another folder."
+        raise PackRefused([Problem(str(inside), 0, what, "Keep everything of your own in one of the two.")])
     return org
 
 
@@ -121,10 +126,14 @@ class _Reader:
         for entry in _visible(root):
             if entry.name in folders and entry.is_dir():
                 found += self._folder(entry, prefix)
-            elif entry.name not in beside or entry.is_dir() is bool(entry.suffix):
+            elif entry.name not in beside:
                 instead = f"Rules belong in {', '.join(FOLDERS)}; remove or rename this."
                 instead += perhaps(entry.name, (*FOLDERS, *BESIDE))
                 self.problems.append(Problem(prefix + entry.name, 0, "Nothing here is ever loaded.", instead))
+            elif not (entry.is_file() if entry.suffix else entry.is_dir()):  # values passed over are limits lost
+                kind = "file" if entry.suffix else "folder"
+                instead = f"Put a {kind} here, correct where the link leads, or remove this."
+                self.problems.append(Problem(prefix + entry.name, 0, f"This is not a {kind}.", instead))
         return found
 
     def config(self, root: Path, prefix: str) -> list[Text]:

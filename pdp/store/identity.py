@@ -99,6 +99,14 @@ async def find_server(store: Store, identifier: str) -> Server:
     return found[0] if found else Server(audiences={}, required_scopes=[])
 
 
+async def find_other_audiences(store: Store, identifier: str, issuer: str) -> frozenset[str]:
+    """Return every audience that servers other than this one accept from an issuer."""
+    query = select(servers.c.audiences, servers.c.required_scopes).where(servers.c.id != identifier)
+    async with reading(store) as connection:
+        others = await _read(connection, query, Server)
+    return frozenset(audience for other in others for audience in other.audiences.get(issuer, ()))
+
+
 async def _stored(connection: AsyncConnection, registered: Registered) -> Stored:
     member = ("principal", registered.id)
     edges = await _read(connection, _memberships(registered.id), Membership)

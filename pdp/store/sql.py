@@ -5,6 +5,7 @@ the file is still the one the connection was opened on: a store that went away i
 """
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -119,10 +120,27 @@ def _sqlite(path: Path) -> Store:
         # mode=rw: a file that went away is an error, not a new and empty store
         URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"}),
         pool_size=POOL_SIZE,
-        connect_args={"isolation_level": None},  # we say BEGIN ourselves, so that reads are one snapshot too
+        connect_args={
+            "isolation_level": None,  # we say BEGIN ourselves, so that reads are one snapshot too
+            "factory": _LettingGo,
+        },
     )
     _listen(store, path)
     return store
+
+
+class _LettingGo(sqlite3.Connection):
+    """Takes its transaction back when it is closed.
+
+    SQLite does so only when the last cursor is gone too. A task that was cancelled in the middle keeps one as long as
+    anybody remembers how it ended, and nobody else could write for as long.
+    """
+
+    def close(self) -> None:
+        """Roll back what was not committed, and close."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
 
 
 def _listen(store: Store, path: Path) -> None:

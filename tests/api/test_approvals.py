@@ -14,6 +14,7 @@ from pdp.store.sql import transaction
 from tests.conftest import FakeClock
 from tests.flow.people import alias
 from tests.flow.test_approvals import REFUND, asked, know
+from tests.idp import AUDIENCE as MCP_AUDIENCE
 from tests.idp import ISSUER
 from tests.service import Bench, calm, running
 
@@ -106,6 +107,7 @@ async def test_the_same_vote_again_changes_nothing(pdp: Bench) -> None:
         ("alice", {}, 403, "approvals.own_call"),
         ("frank", {}, 404, "approvals.unknown"),
         ("dave", {"aud": "https://payments.example"}, 401, "identity.audience"),
+        ("dave", {"aud": [AUDIENCE, MCP_AUDIENCE]}, 401, "approvals.token_shared"),
         ("dave", {"client_id": "client-7"}, 401, "identity.delegation_missing"),
         ("dave", {"exp": 1}, 401, "identity.expired"),
     ],
@@ -122,6 +124,17 @@ async def test_a_vote_that_may_not_be_cast_is_refused_with_its_reason(
     )
     assert (refused.status_code, refused.json()["code"]) == (status, code)
     assert (await see(pdp, identifier, "erin")).json()["votes"] == []
+
+
+@pytest.mark.promise("approvals.floor")
+async def test_a_token_that_an_mcp_server_takes_too_opens_nothing_here(pdp: Bench) -> None:
+    where = f"/v1/approvals/{await asked(pdp)}"
+    also_userinfo = {"Authorization": f"Bearer {pdp.token(sub='00u7', aud=[AUDIENCE, 'https://sso.example/userinfo'])}"}
+    assert (await pdp.http.get(where, headers=also_userinfo)).status_code == 200
+    servers = [{"id": "careless", "audiences": {ISSUER: [AUDIENCE]}}]
+    await know(pdp, {"source": "careless", "servers": servers})
+    refused = await pdp.http.get(where, headers=signed_in(pdp, "dave"))
+    assert (refused.status_code, refused.json()["code"]) == (401, "approvals.token_shared")
 
 
 @pytest.mark.promise("approvals.floor")

@@ -225,6 +225,16 @@ async def test_what_ran_out_is_on_record_once_also_when_a_no_ends_the_asking(
     assert told(rooms).count("expired") == 1
 
 
+@pytest.mark.promise("approvals.lifecycle")
+async def test_a_later_no_to_the_same_call_ends_an_approval_that_was_given_before(office: Office, rooms: Rooms) -> None:
+    first = await granted(office)
+    again, _ = await requests.ask(office, call(action_digest=first["action_digest"]), TERMS)
+    await requests.vote(office, again["id"], ballot("erin", "deny"), two_of_us)
+    with pytest.raises(Rejected, match="no longer"):
+        await requests.use(office, first["id"], first["action_digest"], "dec_2")
+    assert told(rooms)[-3:] == ["voted", "revoked", "denied"]
+
+
 @pytest.mark.promise("approvals.time")
 async def test_an_approval_that_ran_out_lets_nothing_through(office: Office, clock: FakeClock, rooms: Rooms) -> None:
     request = await granted(office)

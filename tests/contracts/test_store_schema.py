@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, select, text
 
 from pdp.errors import Fault
-from pdp.store.sql import StoreUnavailable, open_store, reading, transaction
-from pdp.store.tables import metadata
+from pdp.store.sql import Store, StoreUnavailable, open_store, reading, transaction
+from pdp.store.tables import groups, metadata
 
 pytestmark = pytest.mark.promise("store.schema")
 
@@ -113,3 +113,30 @@ async def test_what_is_read_is_of_one_moment(tmp_path: Path) -> None:
     async with reading(store) as late:
         assert (await late.execute(count)).scalar_one() == 1
     await store.dispose()
+
+
+@pytest.mark.promise("store.free")
+async def test_a_transaction_that_was_cancelled_holds_nobody_up_however_long_it_is_remembered(
+    tmp_path: Path,
+) -> None:
+    store = await open_store(f"sqlite:///{tmp_path / 'pdp.db'}")
+    remembered = []
+    try:
+        for delay in range(60):
+            cancelled = asyncio.create_task(_write(store, f"a-{delay}"))
+            remembered.append(cancelled)
+            await asyncio.wait({cancelled}, timeout=delay / 5000)
+            cancelled.cancel()
+            await asyncio.wait({cancelled})
+            await asyncio.wait_for(_write(store, f"b-{delay}"), 5)
+    finally:
+        await store.dispose()
+    assert any(task.cancelled() for task in remembered)
+
+
+async def _write(store: Store, name: str) -> None:
+    rows = [{"id": f"{name}-{number}", "display": "x" * 500, "source": "test"} for number in range(60)]
+    async with transaction(store) as connection:
+        for chunk in (rows[:20], rows[20:40], rows[40:]):
+            await connection.execute(insert(groups).values(chunk))
+            await connection.execute(select(groups.c.id).where(groups.c.source == "test"))

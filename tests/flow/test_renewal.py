@@ -200,6 +200,17 @@ async def test_an_activation_that_cannot_be_recorded_is_not_made_until_it_can(
     assert changing.records("policy.activated")[-1]["revision"] == changing.active.pack.revision
 
 
+async def test_a_good_edit_is_in_force_though_the_archive_was_cleared(changing: Changing) -> None:
+    """As by a job that deletes what is a month old: what the policy in force was built to is not read again."""
+    before = changing.active.pack
+    before.bundle.unlink()
+    swaps.place(changing.org, 1)
+    change = await changing.renewal.renew(API)
+    assert (change.changed, change.shared) == (["guards.mine"], [])
+    assert changing.active.pack.revision != before.revision
+    assert changing.rejection is None
+
+
 @pytest.mark.promise("live.watched")
 async def test_of_changes_one_after_another_the_last_is_in_force(changing: Changing) -> None:
     renewing = [asyncio.create_task(changing.renewal.renew(API)) for _ in range(2)]

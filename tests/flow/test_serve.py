@@ -40,9 +40,9 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def serving(data_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(data_dir: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `pdp serve` on a free port and yield the process and its URL."""
-    environ = {**os.environ, "PDP_DATA_DIR": str(data_dir), "PDP_LOG_LEVEL": "warning"}
+    environ = {**os.environ, "PDP_DATA_DIR": str(data_dir), "PDP_LOG_LEVEL": "warning", **settings}
     command = [sys.executable, "-m", "pdp", "serve", "--port", "0", *arguments]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:

@@ -34,7 +34,7 @@ from tests.policy.engine import Asked
 from tests.policy.engine import running as running_opa
 from tests.policy.rules import PROBED, org
 from tests.policy.signing import MAKE, private_key, public_key, saved
-from tests.service import Bench, running
+from tests.service import Bench, add_pep, running
 
 pytestmark = pytest.mark.promise("policy.newest")
 PATIENCE_S = 20.0
@@ -163,8 +163,14 @@ async def test_a_policy_that_was_signed_anew_is_as_new_as_its_signature(
     office: Office, later: FakeClock, tmp_path: Path
 ) -> None:
     async with running(tmp_path, later, **office.put(office.plain, 1)) as bench:
+        bench.http.headers["Authorization"] = f"Bearer {await add_pep(bench.settings, bench.clock, scopes=['policy'])}"
+        await bench.service.peps.poll()
         office.put(office.plain, 3)
         assert await bench.service.renewal.renew(Cause("api")) == Change()
+        shown = (await bench.http.get("/v1/policy")).json()
+        assert shown["signed"]["issued_at"] == "2026-01-05T10:03:00Z"
+        served = await bench.http.get("/v1/policy/bundle")
+        assert served.content == office.bundle.read_bytes(), "a sidecar may by now know the new key alone"
         office.put(office.strict, 2)
         with pytest.raises(PackRefused, match="and a newer one"):
             await bench.service.renewal.renew(Cause("api"))

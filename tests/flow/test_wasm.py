@@ -13,9 +13,11 @@ from pdp.app import load_pack
 from pdp.engine.binary import OPA, find, places
 from pdp.engine.wasm import WasmEngine
 from pdp.errors import Fault, Refused
+from pdp.policy.bundle import read_bundle
 from pdp.policy.known import SERVER
 from pdp.policy.notice import Cause
 from pdp.policy.pack import PackRefused, build_pack, default_pack_dir
+from pdp.policy.revisions import bundle_of
 from pdp.settings import Settings, load
 from tests.flow.test_serve import children
 from tests.policy.rules import rule, write
@@ -23,6 +25,14 @@ from tests.service import Bench, calm, running
 
 pytestmark = pytest.mark.promise("serve.wasm")
 CALLERS = 8
+
+
+@pytest.mark.promise("policy.why")
+def test_the_default_policy_stays_in_the_archive_for_the_decisions_made_by_it(tmp_path: Path) -> None:
+    """Ready made or built: the next release brings another, and `pdp why` asks the one of the record."""
+    pack = load_pack(Settings(data_dir=tmp_path, engine="wasm"))
+    assert pack.bundle == bundle_of(tmp_path / "policy", pack.revision)
+    assert read_bundle(pack.bundle) == pack
 
 
 @pytest.fixture

@@ -230,6 +230,58 @@ def test_whatever_a_header_says_is_read_or_refused(
         assert len(files) <= len(read_archive(pack.bundle))
 
 
+def cut(content: bytes, place: int) -> bytes:
+    return content[:place]
+
+
+def junk(content: bytes, place: int) -> bytes:
+    return content[:place] + b"J" * 512 + content[place + 512 :]
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[: place + 10] + bytes([content[place + 10] ^ 1]) + content[place + 11 :]
+
+
+def zeros(content: bytes, place: int) -> bytes:
+    return content[:place] + b"\0" * 1024 + content[place + 1024 :]
+
+
+def more(content: bytes, _: int) -> bytes:
+    return content + content
+
+
+@pytest.mark.parametrize("damage", [cut, junk, flipped, zeros, more])
+def test_a_damaged_header_does_not_end_an_archive_early(
+    damage: Callable[[bytes, int], bytes], pack: Pack, tmp_path: Path
+) -> None:
+    """Or a reader would miss the guards behind it, and another reader would not."""
+    content = gzip.decompress(pack.bundle.read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        place = tar.getmembers()[7].offset
+    archive = tmp_path / "odd.tar.gz"
+    archive.write_bytes(gzip.compress(damage(content, place)))
+    with pytest.raises(PackRefused, match="what follows its last file is not its end"):
+        read_archive(archive)
+
+
+def test_an_archive_in_two_pieces_is_refused(pack: Pack, tmp_path: Path) -> None:
+    whole = pack.bundle.read_bytes()
+    content = gzip.decompress(whole)
+    archive = tmp_path / "odd.tar.gz"
+    for pieces in (gzip.compress(content[:2048]) + gzip.compress(content[2048:]), whole + whole, whole + b"\0" * 512):
+        archive.write_bytes(pieces)
+        with pytest.raises(PackRefused, match="or more than one"):
+            read_archive(archive)
+
+
+def test_headers_upon_headers_are_refused_and_do_not_run_out_of_stack(tmp_path: Path) -> None:
+    long_name = member("././@LongLink", type=tarfile.GNUTYPE_LONGNAME, size=5).tobuf() + b"name\0".ljust(512, b"\0")
+    archive = tmp_path / "odd.tar.gz"
+    archive.write_bytes(gzip.compress(long_name * 5000))
+    with pytest.raises(PackRefused, match="It is damaged"):
+        read_archive(archive)
+
+
 def test_what_is_not_a_whole_archive_is_refused(pack: Pack, tmp_path: Path) -> None:
     whole = pack.bundle.read_bytes()
     broken = tmp_path / "broken.tar.gz"

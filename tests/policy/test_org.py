@@ -1,6 +1,7 @@
 """What an organisation's folder cannot do, however its files are written, named or linked: each is refused by name."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,22 @@ def test_what_would_be_passed_over_is_refused(files: dict[str, str], named: str,
     with pytest.raises(PackRefused) as refused:
         build(write(tmp_path / "org", files))
     assert [problem.file for problem in refused.value.problems] == [named]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "cases", "README.md"])
+def test_a_link_that_leads_nowhere_is_no_empty_file(name: str, build: Build, tmp_path: Path) -> None:
+    """A mount that is gone must not take the organisation's limits with it."""
+    folder = org(tmp_path, "guards", BODY)
+    (folder / name).symlink_to(tmp_path / "gone" / name)
+    with pytest.raises(PackRefused, match=rf"org/{name}: This is not a (file|folder)\..*where the link leads"):
+        build(folder)
+
+
+def test_values_in_a_pipe_are_refused_unread(build: Build, tmp_path: Path) -> None:
+    folder = org(tmp_path, "guards", BODY)
+    os.mkfifo(folder / "config.yaml")
+    with pytest.raises(PackRefused, match=r"org/config\.yaml: This is not a file"):
+        build(folder)
 
 
 def test_what_editors_and_mounts_leave_is_passed_over(build: Build, tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_two_org_folders_are_refused(opa: Path, copied: Path, tmp_path: Path) ->
         build_pack(opa, copied, org(tmp_path, "gates", "open if input.tool.name"), tmp_path / "built")
 
 
+def test_values_in_one_org_folder_are_not_forgotten_for_those_in_another(
+    opa: Path, copied: Path, tmp_path: Path
+) -> None:
+    write(copied, {"org/config.yaml": "gates: {amount: {open_up_to: 1}}"})
+    with pytest.raises(PackRefused, match="PDP_ORG_DIR names another folder"):
+        build_pack(opa, copied, org(tmp_path, "gates", "open if input.tool.name"), tmp_path / "built")
+
+
 @pytest.mark.parametrize(
     "name", ["mine.rego", "guard/mine.rego", "rules/guards/mine.rego", "lib/mine.rego", "pdp/decision.rego"]
 )

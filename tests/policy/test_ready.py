@@ -7,7 +7,8 @@ import pytest
 
 from pdp.policy.origin import Origin
 from pdp.policy.pack import Pack, PackRefused
-from pdp.policy.ready import ready_made
+from pdp.policy.ready import kept, ready_made
+from pdp.policy.revisions import bundle_of
 from tests.policy.rules import org, write
 from tests.policy.signing import MAKE, public_key
 
@@ -65,3 +66,10 @@ def test_one_that_is_damaged_is_refused(compiled: Pack, source: Path, tmp_path: 
     damaged.write_bytes(compiled.bundle.read_bytes()[:-1000])
     with pytest.raises(PackRefused):
         ready_made(Origin(policy_dir=source), damaged)
+
+
+def test_it_is_kept_with_the_policies_that_were_in_force(compiled: Pack, tmp_path: Path) -> None:
+    ready = kept(compiled, tmp_path / "policy")
+    assert ready.bundle == bundle_of(tmp_path / "policy", compiled.revision)
+    assert ready.bundle.read_bytes() == compiled.bundle.read_bytes()
+    assert [file.name for file in (tmp_path / "policy").iterdir()] == [ready.bundle.name]
