@@ -224,7 +224,8 @@ async def _expire(office: Office, connection: StoreConnection) -> None:
 
 
 async def _record(office: Office, connection: StoreConnection, step: Any, row: Row, **more: Any) -> None:
-    body = {"id": row["id"], "action_digest": row["action_digest"], "state": row["state"]}
-    uses = {"uses_left": row["uses_left"]} if "uses_left" in row else {"version": row["version"]}
-    await office.put_on_record(RECORDED_AS[step], {**body, **uses, **more})
+    # never the row's own digest: who holds the log could try masked values until they give it
+    what = {"uses_left": row["uses_left"]} if "uses_left" in row else {"version": row["version"]}
+    action = {"action_digest": row["shown"]["action"]} if "shown" in row else {}  # an approval has its request's id
+    await office.put_on_record(RECORDED_AS[step], {"id": row["id"], "state": row["state"], **action, **what, **more})
     await announce(office, connection, step, row)

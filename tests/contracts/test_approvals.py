@@ -53,7 +53,7 @@ def call(**changes: Any) -> dict[str, Any]:
         "definition_digest": "sha256:tool",
         "gates": ["gates.amount"],
         "plan": plan,
-        "shown": {},
+        "shown": {"action": "sha256:shown"},
         "decision": "dec_1",
         "pep": "pep_1",
         **changes,

@@ -13,7 +13,7 @@ from pdp.approvals.floor import Voter
 from pdp.approvals.review import Missing
 from pdp.console.cookies import Session
 from pdp.console.render import Pages
-from pdp.console.show import listed, shown
+from pdp.console.show import Denial, listed, shown
 from pdp.console.visit import Visitor
 
 NOW = "2026-01-05T10:00:00Z"
@@ -59,6 +59,7 @@ def request(words: str, arguments: Any, context: Any) -> dict[str, Any]:
         "gates": [words],
         "plan": {"stages": [stage], "justification": True, "execute_within_s": 300, "uses": 1},
         "shown": {
+            "action": "sha256:s",
             "caller": {"mode": "user_direct", "person": right, "agent": {"owners": [words]}, "client": {"id": words}},
             "tool": tool,
             "arguments": arguments,
@@ -86,6 +87,9 @@ def pages(words: str, arguments: Any, context: Any, before: Any) -> list[str]:
         outlook=Outlook([Missing(words, 1)], None),
         mine=None,
         voters={words: words},
+        denied=[Denial("apr_1", NOW, words, same_call=True)],
+        take_back="cancel",
+        failed=words,
         standing=words,
         problem=None,
         reason=words,
@@ -124,6 +128,9 @@ def test_no_text_of_a_call_becomes_a_tag_or_hides_in_a_page(words: str, call: An
             if tag == "a":
                 assert attributes["href"] in LINKS | {"/console/approvals/apr_1"}
             if tag == "form":
-                assert attributes["action"] in {"/console/logout", "/console/approvals/apr_1/votes"}
+                assert attributes["action"] in {
+                    "/console/logout",
+                    *(f"/console/approvals/apr_1/{act}" for act in ("votes", "cancel")),
+                }
         unseen = {sign for sign in page if unicodedata.category(sign) in {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"}}
         assert unseen <= {"\n"}
