@@ -19,6 +19,7 @@ from .states import RECORDED_AS, RequestStep, request_after
 
 Row = dict[str, Any]
 DENIED_FOR_S = 600  # the same call is not put to people again so soon; an agent in a loop would wear them out
+WITHDRAWN_COUNTS_S = 600  # as if it were open: asked and cancelled in turns, it would tell people without an end
 MOST_OPEN = 20  # questions a person and agent may have open: more than a person looks through
 ATTEMPTS = 8  # two approvers at once need two; more than this is a storm, and the voter tries again
 
@@ -92,9 +93,12 @@ async def _must_ask(connection: StoreConnection, call: Row) -> None:
     refused = await store.read_denied(connection, call["action_digest"], DENIED_FOR_S)
     if refused is not None:
         raise Denied(refused["feedback"])
-    asked = await store.count_open_requests(connection, call["person"], call["agent"], call["action_digest"])
+    caller = call["person"], call["agent"]
+    asked = await store.count_open_requests(connection, *caller, call["action_digest"], WITHDRAWN_COUNTS_S)
     if asked >= MOST_OPEN:
-        raise Rejected(429, "approvals.too_many", f"{MOST_OPEN} calls of this caller wait for people already.")
+        raise Rejected(
+            429, "approvals.too_many", f"{MOST_OPEN} calls of this caller wait for people or were just withdrawn."
+        )
 
 
 async def vote(office: Office, identifier: str, ballot: Ballot, rule: Rule) -> Row:

@@ -235,6 +235,26 @@ async def test_a_later_no_to_the_same_call_ends_an_approval_that_was_given_befor
     assert told(rooms)[-3:] == ["voted", "revoked", "denied"]
 
 
+@pytest.mark.promise("approvals.not_worn_out")
+async def test_a_caller_that_asks_much_at_once_has_no_more_questions_open_than_one_may(office: Office) -> None:
+    asked = [requests.ask(office, call(), TERMS) for _ in range(requests.MOST_OPEN + 8)]
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [one for one in told if isinstance(one, Rejected)]
+    assert (len(told) - len(refused), {one.code for one in refused}) == (requests.MOST_OPEN, {"approvals.too_many"})
+
+
+@pytest.mark.promise("approvals.not_worn_out")
+async def test_a_caller_that_asks_and_withdraws_in_turns_comes_to_an_end(office: Office, clock: FakeClock) -> None:
+    same = call()
+    for _ in range(requests.MOST_OPEN):
+        opened, _ = await requests.ask(office, same, TERMS)
+        await requests.cancel(office, opened["id"], "alice", "")
+    with pytest.raises(Rejected, match="wait for people"):
+        await requests.ask(office, same, TERMS)
+    clock.advance(requests.WITHDRAWN_COUNTS_S + 1)
+    assert (await requests.ask(office, same, TERMS))[1]
+
+
 @pytest.mark.promise("approvals.time")
 async def test_an_approval_that_ran_out_lets_nothing_through(office: Office, clock: FakeClock, rooms: Rooms) -> None:
     request = await granted(office)
