@@ -27,6 +27,7 @@ from .openapi import answers, reads
 
 B = TypeVar("B", bound=Struct)
 KEY = "pdp_"  # how a key of ours begins
+MOST_KEPT = 200  # answers to keyed acts of one person or adapter: each may be a page as large as the call it shows
 LONGEST_WAIT_S = 30.0  # of a request that waits for a decision; whoever waits asks again
 
 
@@ -131,7 +132,7 @@ class _Counter:
 
     def __init__(self, desk: Desk, voting: VotingDesk) -> None:
         self._desk = desk
-        self._replays = Replays()
+        self._replays = Replays(most=MOST_KEPT)
         self.voting = voting
 
     async def admitted(self, request: Request) -> Pep | Voter:
