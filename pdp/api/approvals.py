@@ -78,8 +78,8 @@ def _see(routes: APIRouter, counter: "_Counter") -> None:
     async def show(id: str, request: Request, wait: float = 0.0) -> Response:  # noqa: A002  # contracts, section 1
         """Return a request: its status to an adapter, all of it to a person. With `wait`, once it is decided."""
         who = await counter.admitted(request)
-        person, within_s = isinstance(who, Voter), min(max(wait, 0.0), LONGEST_WAIT_S)
-        found = await counter.voting.waited(f"{type(who).__name__} {who.id}", lambda: counter.found(who, id), within_s)
+        found = await counter.voting.waited(lambda: counter.found(who, id), min(max(wait, 0.0), LONGEST_WAIT_S))
+        person = isinstance(who, Voter)
         return _json(
             msgspec.json.encode(shown_to_a_person(*found) if person else status_of(found.request, found.approval))
         )

@@ -104,17 +104,8 @@ class VotingDesk:
             return found
         raise UNKNOWN
 
-    async def waited(self, who: str, look: Callable[[], Awaitable[Found]], within_s: float) -> Found:
-        """Return what `look` finds, once it is decided, the time is up, or the service is about to stop.
-
-        Raises `Rejected` 429 when too many wait already.
-        """
-        if within_s <= 0:
-            return await look()
-        with self.bulletin.place(who):
-            return await self._decided_or_late(look, within_s)
-
-    async def _decided_or_late(self, look: Callable[[], Awaitable[Found]], within_s: float) -> Found:
+    async def waited(self, look: Callable[[], Awaitable[Found]], within_s: float) -> Found:
+        """Return what `look` finds, once it is decided, the time is up, or the service is about to stop."""
         loop = asyncio.get_running_loop()
         until = loop.time() + within_s
         found = await look()

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from pdp.approvals.bulletin import MOST_OF_ONE
 from pdp.approvals.desk import MAX_LISTED
 from pdp.store import approvals as stored
 from pdp.store.sql import transaction
@@ -82,21 +81,6 @@ async def test_a_vote_lets_the_call_through_and_the_adapter_sees_it_come(pdp: Be
     assert (await pdp.ask("create_refund", REFUND))["decision"] == "allow"
     spent = (await pdp.http.get(f"/v1/approvals/{identifier}", headers=key)).json()
     assert (spent["approval"], spent["uses_left"]) == ("spent", 0)
-
-
-@pytest.mark.promise("approvals.not_worn_out")
-async def test_more_than_so_many_of_one_person_do_not_wait_and_keep_nobody_else_from_waiting(pdp: Bench) -> None:
-    identifier = await asked(pdp)
-    where, headers = f"/v1/approvals/{identifier}?wait=20", signed_in(pdp, "dave")
-    waiting = [asyncio.create_task(pdp.http.get(where, headers=headers)) for _ in range(MOST_OF_ONE + 5)]
-    done, held = await asyncio.wait(waiting, timeout=20, return_when=asyncio.FIRST_COMPLETED)
-    assert {(task.result().status_code, task.result().json()["code"]) for task in done} == {(429, "approvals.waiting")}
-    other = asyncio.create_task(pdp.http.get(where, headers=signed_in(pdp, "erin")))
-    await vote(pdp, identifier, "dave")
-    assert (await asyncio.wait_for(other, 20)).status_code == 200
-    told = [(await task).status_code for task in (*done, *held)]
-    assert (told.count(200), told.count(429)) == (MOST_OF_ONE, 5)
-    assert (await pdp.http.get(where, headers=headers)).status_code == 200, "places are free again"
 
 
 @pytest.mark.promise("approvals.api")
