@@ -96,7 +96,7 @@ def decision_record(case: Case, verdict: Verdict, world: World, latency_us: int)
         caller=_caller_ids(case),
         token_sha256=_token_digest(case.query.caller.access_token),
         asserted=claimed(case.query.caller),
-        action_digest=_action(case, masked, world),
+        action_digest=action_on_record(case, masked, world),
         risk=case.facts.risk if case.facts else None,
         duties=verdict.duties,
         permits=verdict.permits,
@@ -148,7 +148,8 @@ def _caller_ids(case: Case) -> CallerIds | None:
     )
 
 
-def _action(case: Case, masked: Masked, world: World) -> str | None:
+def action_on_record(case: Case, masked: Masked, world: World) -> str | None:
+    """Return what stands for the action wherever it is written down or shown; None before anybody is identified."""
     if case.caller is None:
         return None
     digest = action_digest(

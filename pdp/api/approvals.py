@@ -30,6 +30,7 @@ from .openapi import answers, reads
 B = TypeVar("B", bound=Struct)
 KEY = "pdp_"  # how a key of ours begins
 ADAPTERS_WAIT, PEOPLE_WAIT, ONE_PERSON_WAITS = 1024, 256, 8  # at once; each wait looks at the store every second
+MOST_KEPT = 200  # answers to keyed acts of one person or adapter: each may be a page as large as the call it shows
 LONGEST_WAIT_S = 30.0  # of a request that waits for a decision; whoever waits asks again
 
 
@@ -135,7 +136,7 @@ class _Counter:
 
     def __init__(self, desk: Desk, voting: VotingDesk) -> None:
         self._desk = desk
-        self._replays = Replays()
+        self._replays = Replays(most=MOST_KEPT)
         self._waits = {Pep: Places(ADAPTERS_WAIT), Voter: Places(PEOPLE_WAIT, ONE_PERSON_WAITS)}
         self.voting = voting
 

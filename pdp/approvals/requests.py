@@ -19,6 +19,7 @@ from .states import RECORDED_AS, RequestStep, request_after
 
 Row = dict[str, Any]
 DENIED_FOR_S = 600  # the same call is not put to people again so soon; an agent in a loop would wear them out
+WITHDRAWN_COUNTS_S = 600  # as if it were open: asked and cancelled in turns, it would tell people without an end
 MOST_OPEN = 20  # questions a person and agent may have open: more than a person looks through
 ATTEMPTS = 8  # two approvers at once need two; more than this is a storm, and the voter tries again
 
@@ -92,9 +93,12 @@ async def _must_ask(connection: StoreConnection, call: Row) -> None:
     refused = await store.read_denied(connection, call["action_digest"], DENIED_FOR_S)
     if refused is not None:
         raise Denied(refused["feedback"])
-    asked = await store.count_open_requests(connection, call["person"], call["agent"], call["action_digest"])
+    caller = call["person"], call["agent"]
+    asked = await store.count_open_requests(connection, *caller, call["action_digest"], WITHDRAWN_COUNTS_S)
     if asked >= MOST_OPEN:
-        raise Rejected(429, "approvals.too_many", f"{MOST_OPEN} calls of this caller wait for people already.")
+        raise Rejected(
+            429, "approvals.too_many", f"{MOST_OPEN} calls of this caller wait for people or were just withdrawn."
+        )
 
 
 async def vote(office: Office, identifier: str, ballot: Ballot, rule: Rule) -> Row:
@@ -224,7 +228,8 @@ async def _expire(office: Office, connection: StoreConnection) -> None:
 
 
 async def _record(office: Office, connection: StoreConnection, step: Any, row: Row, **more: Any) -> None:
-    body = {"id": row["id"], "action_digest": row["action_digest"], "state": row["state"]}
-    uses = {"uses_left": row["uses_left"]} if "uses_left" in row else {"version": row["version"]}
-    await office.put_on_record(RECORDED_AS[step], {**body, **uses, **more})
+    # never the row's own digest: who holds the log could try masked values until they give it
+    what = {"uses_left": row["uses_left"]} if "uses_left" in row else {"version": row["version"]}
+    action = {"action_digest": row["shown"]["action"]} if "shown" in row else {}  # an approval has its request's id
+    await office.put_on_record(RECORDED_AS[step], {"id": row["id"], "state": row["state"], **action, **what, **more})
     await announce(office, connection, step, row)

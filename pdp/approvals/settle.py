@@ -16,7 +16,7 @@ from ..audit.office import Office
 from ..decide import ApprovalInput, PolicyInput, Verdict, judged, refused
 from ..errors import Refused, Rejected
 from ..query import action_digest
-from ..record import masked_call
+from ..record import action_on_record, masked_call
 from ..store import approvals as store
 from ..store.sql import StoreUnavailable, reading
 from . import requests
@@ -150,8 +150,10 @@ def _asked(case: Case, asked: PolicyInput) -> Asked:
 
 
 def _shown(case: Case, asked: PolicyInput, verdict: Verdict, world: World) -> Row:
-    spoken = masked_call(case, world).spoken
+    masked = masked_call(case, world)
+    spoken = masked.spoken
     return {
+        "action": action_on_record(case, masked, world),
         "caller": msgspec.to_builtins(asked.caller),
         "tool": msgspec.to_builtins(asked.tool),
         "arguments": spoken.arguments,

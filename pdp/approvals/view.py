@@ -78,7 +78,7 @@ def shown_to_a_person(request: Row, votes: list[Row], approval: Row | None) -> A
     """Return a request as a person sees it."""
     return ApprovalShown(
         status=status_of(request, approval),
-        action_digest=request["action_digest"],
+        action_digest=request["shown"]["action"],
         server=request["server"],
         tool=request["tool"],
         person=request["person"],
@@ -93,6 +93,9 @@ def shown_to_a_person(request: Row, votes: list[Row], approval: Row | None) -> A
 
 
 def presented_digest(request: Row) -> str:
-    """Return the digest of what voters are shown of the call; it does not change while they vote."""
-    names = ("id", "action_digest", "person", "agent", "chain", "gates", "plan", "shown", "expires_at")
+    """Return the digest of what voters are shown of the call; it does not change while they vote.
+
+    Nobody can find masked values by trying them: the call's own digest is in it as it is shown.
+    """
+    names = ("id", "person", "agent", "chain", "gates", "plan", "shown", "expires_at")
     return digest(TAG, {name: request[name] for name in names})

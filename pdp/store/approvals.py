@@ -5,10 +5,11 @@ redeem one approval. Time is the database's (`moment.py`), and expiry is in ever
 harmless.
 """
 
+import json
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, func, literal, or_, select, tuple_, update
+from sqlalchemy import and_, case, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -104,12 +105,21 @@ async def read_denied(connection: AsyncConnection, action_digest: str, within_s:
 
 
 async def count_open_requests(
-    connection: AsyncConnection, person: str | None, agent: str | None, other_than: str
+    connection: AsyncConnection, person: str | None, agent: str | None, other_than: str, within_s: int
 ) -> int:
-    """Return how many requests of a caller are open, but for the one about the action `other_than`."""
+    """Return how many requests of a caller are open, or were cancelled in the last `within_s` seconds.
+
+    But for the open one about the action `other_than`. Nobody else counts for this caller until the transaction ends.
+    """
+    if connection.dialect.name == "postgresql":  # on SQLite a transaction that writes is alone
+        caller = {"caller": f"pdp asks {json.dumps([person, agent])}"}
+        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:caller, 0))"), caller)
+    since = rfc3339(await moment(connection) - timedelta(seconds=within_s))
     table = approval_requests
-    this = table.c.state == "open", table.c.person.is_not_distinct_from(person), table.c.action_digest != other_than
-    query = select(func.count()).where(*this, table.c.agent.is_not_distinct_from(agent))
+    theirs = table.c.person.is_not_distinct_from(person), table.c.agent.is_not_distinct_from(agent)
+    still_open = and_(table.c.state == "open", table.c.action_digest != other_than)
+    withdrawn = and_(table.c.state == "cancelled", table.c.decided_at > since)
+    query = select(func.count()).select_from(table).where(*theirs, or_(still_open, withdrawn))
     return int((await connection.execute(query)).scalar_one())
 
 

@@ -53,7 +53,7 @@ def call(**changes: Any) -> dict[str, Any]:
         "definition_digest": "sha256:tool",
         "gates": ["gates.amount"],
         "plan": plan,
-        "shown": {},
+        "shown": {"action": "sha256:shown"},
         "decision": "dec_1",
         "pep": "pep_1",
         **changes,
@@ -233,6 +233,26 @@ async def test_a_later_no_to_the_same_call_ends_an_approval_that_was_given_befor
     with pytest.raises(Rejected, match="no longer"):
         await requests.use(office, first["id"], first["action_digest"], "dec_2")
     assert told(rooms)[-3:] == ["voted", "revoked", "denied"]
+
+
+@pytest.mark.promise("approvals.not_worn_out")
+async def test_a_caller_that_asks_much_at_once_has_no_more_questions_open_than_one_may(office: Office) -> None:
+    asked = [requests.ask(office, call(), TERMS) for _ in range(requests.MOST_OPEN + 8)]
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [one for one in told if isinstance(one, Rejected)]
+    assert (len(told) - len(refused), {one.code for one in refused}) == (requests.MOST_OPEN, {"approvals.too_many"})
+
+
+@pytest.mark.promise("approvals.not_worn_out")
+async def test_a_caller_that_asks_and_withdraws_in_turns_comes_to_an_end(office: Office, clock: FakeClock) -> None:
+    same = call()
+    for _ in range(requests.MOST_OPEN):
+        opened, _ = await requests.ask(office, same, TERMS)
+        await requests.cancel(office, opened["id"], "alice", "")
+    with pytest.raises(Rejected, match="wait for people"):
+        await requests.ask(office, same, TERMS)
+    clock.advance(requests.WITHDRAWN_COUNTS_S + 1)
+    assert (await requests.ask(office, same, TERMS))[1]
 
 
 @pytest.mark.promise("approvals.time")

@@ -12,13 +12,17 @@ from pdp.approvals import requests
 from pdp.approvals.electorate import Electorate
 from pdp.approvals.floor import Voter
 from pdp.approvals.requests import Ballot
+from pdp.approvals.view import presented_digest, shown_to_a_person
 from pdp.audit.office import Office
 from pdp.enrich import AgentFacts
 from pdp.errors import Rejected
 from pdp.identity.feed import read_feed
 from pdp.identity.importer import import_feed
-from pdp.query import ToolRef, definition_digest
+from pdp.query import ToolRef, action_digest, definition_digest
+from pdp.registry.labels import Review
 from pdp.registry.review import approve, submit
+from pdp.store import approvals as stored
+from pdp.store.sql import reading
 from pdp.vet import Tool
 from tests.conftest import FakeClock
 from tests.flow.people import FEED
@@ -126,6 +130,29 @@ async def test_the_approved_call_runs_once_and_then_asks_again(bench: Bench) -> 
 async def test_the_approval_is_for_this_call_however_it_is_written(arguments: Any, decision: str, bench: Bench) -> None:
     await vote(bench, await asked(bench), "dave")
     assert (await bench.ask("create_refund", arguments))["decision"] == decision
+
+
+@pytest.mark.promise("record.masked")
+async def test_a_masked_value_of_an_approved_call_cannot_be_found_by_trying_values(bench: Bench) -> None:
+    known, _ = TOOLS["delete_customer"]
+    ref = ToolRef("payments", "delete_customer", definition_digest(known))
+    review = Review(risk_class="destructive", owner="payments", argument_labels={"/customer": ["personal"]})
+    await approve(office(bench), ref, review, "tester")
+    await bench.service.world.tools.poll()
+    identifier = await asked(bench, "delete_customer", {"customer": "c-1"})
+    await vote(bench, identifier, "dave")
+    await vote(bench, identifier, "erin")
+    assert (await bench.ask("delete_customer", {"customer": "c-1"}))["decision"] == "allow"
+    found = action_digest(person="alice", agent=None, tool=ref, arguments={"customer": "c-1"})
+    log = b"".join(path.read_bytes() for path in bench.service.world.log.directory.glob("*.jsonl"))
+    assert b"approval.spent" in log
+    assert found.encode() not in log
+    async with reading(bench.service.world.store) as connection:
+        request = await stored.read_request(connection, identifier)
+    assert request is not None
+    assert request["action_digest"] == found, "the value is guessed"
+    assert found not in str(shown_to_a_person(request, [], None))
+    assert presented_digest(request) == presented_digest({**request, "action_digest": "sha256:another"})
 
 
 @pytest.mark.promise("approvals.bound")

@@ -92,8 +92,8 @@ async def test_a_call_refused_before_policy_is_told_its_step_and_its_check(tmp_p
 
 
 def test_every_refusal_of_the_service_has_its_step() -> None:
-    """Rules and adapters have codes too: those of rules are judged again, those of adapters are in no decision."""
-    elsewhere = {"adapter", "pdp", "audit", "duties", "permits"}
+    """Others have codes too: those of rules are judged again, those of adapters and the door are in no decision."""
+    elsewhere = {"adapter", "pdp", "audit", "duties", "permits", "overload"}
     steps = {code: floor_of(code) for code in REFUSALS if code.partition(".")[0] not in elsewhere}
     assert [code for code, floor in steps.items() if floor is None] == []
     denied = floor_of("approvals.denied")
