@@ -39,7 +39,7 @@ def _paths(place: str) -> Iterator[str]:
 
 def _entry(path: str) -> tuple[str | int, ...]:
     try:
-        known = Path(path).stat()
+        known = os.stat(path)  # noqa: PTH116  # a look is made twenty times a second: a Path for each file doubles it
     except OSError as error:
         return path, error.errno or 0
     if stat.S_ISDIR(known.st_mode):  # what is in it has entries of its own; its times tell of hidden files too

@@ -60,6 +60,7 @@ def request(words: str, arguments: Any, context: Any) -> dict[str, Any]:
         "gates": [words],
         "plan": {"stages": [stage], "justification": True, "execute_within_s": 300, "uses": 1},
         "shown": {
+            "action": "sha256:a",
             "caller": {"mode": "user_direct", "person": right, "agent": {"owners": [words]}, "client": {"id": words}},
             "tool": tool,
             "arguments": arguments,
