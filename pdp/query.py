@@ -72,9 +72,7 @@ def strict_json(body: bytes, limit: int = MAX_BODY_BYTES, depth: int = MAX_DEPTH
     if len(body) > limit:
         raise Rejected(413, "query.too_large", f"The body is larger than {limit} bytes.")
     try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        value = _READER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise Rejected(400, "query.malformed", "The body is not UTF-8.") from None
     except RecursionError:
@@ -171,6 +169,9 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError("a number out of range")
     return number
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _children(value: Any) -> list[Any]:

@@ -743,6 +743,10 @@ PROMISES = {
         "People see the exact call, vote and take back over HTTP with a token of their own; adapters watch their own.",
         "contracts, section 1",
     ),
+    "approvals.commands": Promise(
+        "People list, look at, approve and deny calls at a prompt, with a token of their own.",
+        "issue 6, build 6",
+    ),
     "approvals.seen": Promise(
         "A request is shown to those behind the call, those who voted and those who may vote, and to nobody else.",
         "issue 6, build 4 and 5",

@@ -23,17 +23,20 @@ class Overloaded(Rejected):
 
 
 class Places:
-    """So many places for requests; a batch takes one, because its items are judged a few at a time."""
+    """So many places for requests; a batch takes one, because its items are judged a few at a time.
 
-    def __init__(self, most: int) -> None:
+    `share`: how many one caller holds at most; half of them unless given.
+    """
+
+    def __init__(self, most: int, share: int | None = None) -> None:
         self._most = most
-        self._share = max(1, most // LARGEST_SHARE)
+        self._share = share or max(1, most // LARGEST_SHARE)
         self._taken: Counter[str] = Counter()
         self._all = 0
 
     @contextmanager
     def taken(self, pep: str) -> Iterator[None]:
-        """Hold a place for a request of this adapter as long as the context lasts. Raises `Overloaded`."""
+        """Hold a place for a request of this caller as long as the context lasts. Raises `Overloaded`."""
         if self._all >= self._most or self._taken[pep] >= self._share:
             raise Overloaded
         self._all += 1

@@ -4,7 +4,8 @@ A key of ours is an adapter, which may watch and withdraw what was asked on its 
 their own, issued for the server `pdp.approvals`; nobody votes with a key.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from ..approvals.voters import person_of
 from ..approvals.withdrawal import NOT_CONCERNED, those_concerned
 from ..errors import Rejected
 from ..identity.peps import Pep
+from .admission import Overloaded, Places
 from .decisions import Desk
 from .http import header
 from .idempotency import Replays
@@ -28,6 +30,7 @@ from .openapi import answers, reads
 B = TypeVar("B", bound=Struct)
 KEY = "pdp_"  # how a key of ours begins
 MOST_KEPT = 200  # answers to keyed acts of one person or adapter: each may be a page as large as the call it shows
+ADAPTERS_WAIT, PEOPLE_WAIT, ONE_PERSON_WAITS = 1024, 256, 8  # at once; each wait looks at the store every second
 LONGEST_WAIT_S = 30.0  # of a request that waits for a decision; whoever waits asks again
 
 
@@ -78,7 +81,8 @@ def _see(routes: APIRouter, counter: "_Counter") -> None:
     async def show(id: str, request: Request, wait: float = 0.0) -> Response:  # noqa: A002  # contracts, section 1
         """Return a request: its status to an adapter, all of it to a person. With `wait`, once it is decided."""
         who = await counter.admitted(request)
-        found = await counter.voting.waited(lambda: counter.found(who, id), min(max(wait, 0.0), LONGEST_WAIT_S))
+        with counter.patience(who, wait) as within_s:
+            found = await counter.voting.waited(lambda: counter.found(who, id), within_s)
         person = isinstance(who, Voter)
         return _json(
             msgspec.json.encode(shown_to_a_person(*found) if person else status_of(found.request, found.approval))
@@ -133,6 +137,7 @@ class _Counter:
     def __init__(self, desk: Desk, voting: VotingDesk) -> None:
         self._desk = desk
         self._replays = Replays(most=MOST_KEPT)
+        self._waits = {Pep: Places(ADAPTERS_WAIT), Voter: Places(PEOPLE_WAIT, ONE_PERSON_WAITS)}
         self.voting = voting
 
     async def admitted(self, request: Request) -> Pep | Voter:
@@ -152,6 +157,16 @@ class _Counter:
     async def person(self, request: Request) -> Voter:
         """Return the person who asks; an agent is turned away. Raises `Rejected`."""
         return await person_of(header(request.scope, b"authorization"), self._desk.world)
+
+    @contextmanager
+    def patience(self, who: Pep | Voter, wanted_s: float) -> Iterator[float]:
+        """Yield how many seconds this caller may wait here: none while too many do, which they learn by the answer."""
+        with ExitStack() as place:
+            try:
+                place.enter_context(self._waits[type(who)].taken(who.id))
+            except Overloaded:
+                wanted_s = 0.0
+            yield min(max(wanted_s, 0.0), LONGEST_WAIT_S)
 
     async def body(self, request: Request, kind: type[B]) -> tuple[bytes, B]:
         """Return the body of a request, as it came and as it reads. Raises `Rejected` 400, 413 or 415."""

@@ -1,5 +1,7 @@
 """What operators watch: counters and one histogram, with labels from closed sets only (no names, no ids)."""
 
+from functools import cache
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ..answer import Answer
@@ -15,6 +17,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._decisions = Counter("pdp_decisions", "Decisions told.", ["decision"], registry=self.registry)
+        self._decided = cache(self._decisions.labels)  # the library takes a lock and 4 us to find it again
         self._refusals = Counter("pdp_reasons", "Reasons given, by code.", ["code"], registry=self.registry)
         self._seconds = Histogram(
             "pdp_decision_seconds", "Time from query to answer.", buckets=SECONDS, registry=self.registry
@@ -47,7 +50,7 @@ class Metrics:
 
     def count(self, given: Answer) -> None:
         """Count one answer. Codes come from `REFUSALS` and the loaded pack, so their number is bounded."""
-        self._decisions.labels(given.decision).inc()
+        self._decided(given.decision).inc()
         self._seconds.observe(given.elapsed_ms / 1000)
         for reason in given.reasons:
             self._refusals.labels(reason.code).inc()

@@ -2,10 +2,14 @@
 
 It reads the files behind the writer, from where the store says it stopped. So there is nothing to lose: a restart, a
 store that is away or a burst only make it later. Nothing on the decision path waits for it.
+
+A transaction costs 2.5 ms of CPU besides its lines: 110 us a line when it takes 25 of them, 26 us when it takes 500. So
+lines are left to gather for 0.3 s, unless somebody waits for one of them.
 """
 
 import asyncio
 import logging
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,17 +23,22 @@ from .log import Log
 from .read import Reader
 
 BATCH = 500  # lines a transaction; about a megabyte
-PAUSE_S = 0.1  # between transactions, so that under load each one takes many
+PAUSE_S = 0.1  # between transactions
+GATHER_S = 0.2  # and this much after one that was not full, so that under load each one takes many
 
 logger = logging.getLogger(__name__)
 
 
 class Rows(NamedTuple):
-    """What a batch of lines means for the store; `behind` is the index behind its last line."""
+    """What a batch of lines means for the store; `behind` is the index behind its last line.
+
+    `full`: there may be more lines already.
+    """
 
     decided: list[dict[str, Any]]
     ended: list[dict[str, Any]]
     behind: int
+    full: bool
 
 
 class Projection:
@@ -41,6 +50,7 @@ class Projection:
         self._reader: Reader | None = None
         self._recurring = Recurring("the lookup of decisions", self._step, PAUSE_S)
         self._moved = asyncio.Condition()
+        self._wanted = asyncio.Event()
         self.position = 0
 
     async def start(self) -> None:
@@ -56,12 +66,14 @@ class Projection:
 
     async def reached(self, index: int) -> None:
         """Return when the entry with this index is projected. Wait with a timeout: the store may be away."""
+        self._wanted.set()
         async with self._moved:
             await self._moved.wait_for(lambda: self.position > index)
 
     async def _step(self) -> None:
         """Take in a batch, or wait until there is one."""
         self._log.grown.clear()
+        self._wanted.clear()
         reader, self._reader = self._reader or Reader(self._log.directory, self.position), None
         rows = await asyncio.to_thread(read_rows, reader)
         if rows is None:
@@ -70,6 +82,9 @@ class Projection:
             await self._store_rows(rows)
             await self._advance(rows.behind)
         self._reader = reader  # after trouble, such as a removed segment, reading begins anew from `position`
+        if rows is not None and not rows.full:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), GATHER_S)
 
     async def _advance(self, position: int) -> None:
         async with self._moved:
@@ -93,6 +108,7 @@ def read_rows(reader: Reader) -> Rows | None:
         decided=[_row(head, line) | {"id": head.body.id} for head, line in seen if head.kind == "decision"],
         ended=[_row(head, line) | {"decision": head.body.decision} for head, line in seen if head.kind == "outcome"],
         behind=seen[-1][0].index + 1 if seen else 0,
+        full=len(lines) == BATCH,
     )
 
 

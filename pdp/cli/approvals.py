@@ -196,9 +196,13 @@ class _Desk:
 
 
 def _said(reply: Any) -> Any:
-    said = json.loads(reply.body)
-    if reply.status != OK:
-        raise Fault(f"{said['title']} ({said['code']})")
+    try:
+        said = json.loads(reply.body)
+        problem = None if reply.status == OK else f"{said['title']} ({said['code']})"
+    except (ValueError, KeyError, TypeError):
+        raise Fault(f"It answered {reply.status}, and not as a PDP does: correct --url.") from None
+    if problem:
+        raise Fault(problem)
     return said
 
 

@@ -83,8 +83,14 @@ def verify_(bundle: Path, as_json: bool) -> None:
 def activate(url: str | None, key_file: Path, as_json: bool) -> None:
     """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
     settings = load()
-    reply = asyncio.run(_ordered(url or f"http://{settings.host}:{settings.port}", key_file.read_text("utf-8").strip()))
-    said = json.loads(reply.body)
+    if url and JsonClient(url, {}, MAX_REPLY).is_open_line:
+        raise Fault(f"{url} is neither https nor this machine: the key could be read on the way.")
+    place = url or f"http://{settings.host}:{settings.port}"
+    reply = asyncio.run(_ordered(place, key_file.read_text("utf-8").strip()))
+    try:
+        said = json.loads(reply.body)
+    except ValueError:
+        raise Fault(f"{place} answered {reply.status}, and not as a PDP does: correct --url.") from None
     if reply.status != OK:
         problems = [f"\n  {Problem(**found)}" for found in said.get("problems", [])]
         raise Fault(f"{said['title']}{''.join(problems)}")

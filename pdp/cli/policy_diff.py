@@ -70,6 +70,7 @@ async def _compared(a: str, b: str, last: int, settings: Settings) -> Compared:
             data_dir=settings.data_dir,
             policy_dir=settings.policy_dir,
             org_dir=settings.org_dir,
+            bundle=settings.policy_bundle,
             target=Path(folder),
         )
         before, after = [await asyncio.to_thread(_whole, known, side) for side in (a, b)]

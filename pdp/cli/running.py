@@ -15,8 +15,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ..engine import Engine
 from ..engine.binary import OPA, find, places
 from ..engine.local import LocalOpa
-from ..policy.pack import Pack, build_pack, default_pack_dir
+from ..policy.origin import Origin, load
+from ..policy.pack import Pack, default_pack_dir
 from ..settings import Settings
+from ..times import system_clock
 
 T = TypeVar("T")
 
@@ -54,10 +56,16 @@ def workshop() -> Iterator[tuple[Path, Callable[[str], None]]]:
 
 
 def with_engine(settings: Settings, work: Callable[[Engine, Pack], Awaitable[T]]) -> T:
-    """Build the pack with the org folder, run it in an OPA of its own, do `work` and end it."""
+    """Build the policy that the settings name, run it in an OPA of its own, do `work` and end it."""
+    origin = Origin(
+        policy_dir=settings.policy_dir,
+        org_dir=settings.org_dir,
+        bundle=settings.policy_bundle,
+        keys=settings.policy_keys,
+    )
     with workshop() as (folder, say):
         say("Building the rules")
-        pack = build_pack(opa_of(settings), pack_dir(settings), settings.org_dir, folder)
+        pack = load(origin, opa_of(settings), folder, system_clock())
         say("Trying")
         return asyncio.run(_run(settings, pack, folder / "run", work))
 

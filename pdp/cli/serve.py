@@ -1,6 +1,7 @@
 """`pdp serve`: run the service until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from .workers import die_with, serve_by_workers
 
 MOST_WORKERS = 64
 CLOSES_WITHIN_S = 10  # for the log, the store and OPA, after that
+YOUNG_OBJECTS = 50_000  # more than 16 decisions under way hold; a few megabytes of garbage at most
 GRACE_S = 5  # seconds that requests in flight get when we are told to stop
 
 Announce = Callable[[str], Awaitable[None]]
@@ -65,6 +67,7 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
     `shared`: the socket that all workers listen on; without one the settings say where.
     """
     async with open_service(settings) as service:
+        _spare_collections()
         server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush)
         serving = asyncio.create_task(server.serve([shared] if shared else None))
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
@@ -77,3 +80,14 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
 
 async def _say(url: str) -> None:
     click.echo(f"pdp serves on {url}")
+
+
+def _spare_collections() -> None:
+    """Let the collector of reference cycles pass over what is there for good, and look less often.
+
+    A service holds far more than 100,000 objects, and each decision made the collector look at some of them once more:
+    70 of 550 us of CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)

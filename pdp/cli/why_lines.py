@@ -64,7 +64,7 @@ def _replayed(told: Told) -> Iterator[str]:
 def _floor(told: Told) -> Iterator[str]:
     if "floor" in told:
         floor = told["floor"]
-        yield f"step       {floor['step']}: refused before policy was asked, and no policy can allow it"
+        yield f"step       {floor['step']}: refused outside the policy: none of its rules decided this"
         yield f"lacked     {floor['lacked']}"
         yield from (f"           {check}" for check in floor["checks"])
 

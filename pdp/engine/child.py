@@ -43,12 +43,25 @@ class Child:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, binary: Path, bundle: Path, revision: str, run_dir: Path, connections: int) -> Self:
-        """Start OPA on `bundle` and return it once it is ready. Raises `Fault` when it does not get there."""
+    async def start(
+        cls,
+        binary: Path,
+        bundle: Path,
+        revision: str,
+        run_dir: Path,
+        connections: int,
+        *,
+        content: bytes | None = None,
+    ) -> Self:
+        """Start OPA on `bundle` and return it once it is ready. Raises `Fault` when it does not get there.
+
+        With `content` it runs a copy of that, which only we can reach, and `bundle` is where that came from.
+        """
         async with AsyncExitStack() as undo:
             home = private_directory(run_dir)
             undo.callback(shutil.rmtree, home, ignore_errors=True)
-            launching = asyncio.create_task(launch(command(binary, bundle, home / SOCKET)))
+            runs = bundle if content is None else _own_copy(content, home)
+            launching = asyncio.create_task(launch(command(binary, runs, home / SOCKET)))
             undo.push_async_callback(_end, launching)  # a launch that was cancelled half-way would leave its process
             process = await asyncio.shield(launching)
             child = cls(process, home, OpaClient(f"unix://{home / SOCKET}", revision, connections=connections))
@@ -101,6 +114,15 @@ class Child:
             for line in piece.decode(errors="replace").splitlines():
                 self._said.append(line[:LONGEST_LINE])
                 logger.warning("OPA %d: %s", self.process.pid, line[:LONGEST_LINE])
+
+
+def _own_copy(content: bytes, home: Path) -> Path:
+    copy = home / "policy.tar.gz"
+    try:
+        copy.write_bytes(content)
+    except OSError as error:
+        raise Fault(f"The policy cannot be copied for OPA ({error}): make room in {home.parent}.") from None
+    return copy
 
 
 async def _end(launching: asyncio.Task[asyncio.subprocess.Process]) -> None:

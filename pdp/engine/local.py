@@ -25,6 +25,7 @@ class LocalOpa:
     def __init__(self, binary: Path, bundle: Path, revision: str, run_dir: Path, connections: int) -> None:
         self._binary = binary
         self._bundle = bundle
+        self._content: bytes | None = None  # of a tarball: a restart runs what was checked, not what is there by then
         self._revision = revision
         self._run_dir = run_dir
         self._connections = connections
@@ -44,6 +45,7 @@ class LocalOpa:
         if sys.platform != "linux":
             logger.warning("On this system OPA outlives a PDP that is killed by SIGKILL: end it by hand then.")
         engine = cls(binary, bundle, revision, run_dir, connections)
+        engine._content = await asyncio.to_thread(_content_of, bundle)
         engine._child = await engine._spawn()
         engine._watching = asyncio.create_task(engine._watch(engine._child))
         engine._watching.add_done_callback(_report)
@@ -107,8 +109,15 @@ class LocalOpa:
 
     async def _spawn(self) -> Child:
         place = self._binary, self._bundle, self._revision, self._run_dir, self._connections
-        self._last = await Child.start(*place)
+        self._last = await Child.start(*place, content=self._content)
         return self._last
+
+
+def _content_of(bundle: Path) -> bytes | None:
+    try:
+        return bundle.read_bytes() if bundle.is_file() else None
+    except OSError as error:
+        raise Fault(f"The policy {bundle} cannot be read ({error}): make it readable for this user.") from None
 
 
 async def trouble(child: Child) -> str:

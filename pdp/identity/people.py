@@ -110,6 +110,8 @@ class People:
     async def _ask(self, shelf: Shelf[K, V], key: K) -> V:
         if why := self.stale():
             raise Refused("facts.stale", why)
+        if shelf.has(key):
+            return shelf.kept(key)
         try:
             return await shelf.get(key)
         except (StoreUnavailable, Unreadable) as error:

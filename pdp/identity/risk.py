@@ -101,7 +101,7 @@ def assess(
     """Return the risk of a call of a tool of class `impact` whose arguments carry `labels`."""
     weighed = [(sign, units(sign, now)) for sign in signs]
     total = math.fsum(unit for _, unit in weighed)
-    factor = weights.impact.get(impact, max(weights.impact.values()))
+    factor = weights.impact[impact] if impact in weights.impact else max(weights.impact.values())
     factor *= max((weights.labels.get(label, 1.0) for label in labels), default=1.0)
     cents = round(10_000 * -math.expm1(-factor * total))
     return Risk(

@@ -1,6 +1,6 @@
 """Explain: a recorded decision, judged again by the policy of its revision: which rules decided, on which facts.
 
-What was refused before policy was asked is not judged again; `floor_of` says which step refused it.
+What was refused outside the policy is not judged again; `floor_of` says which step refused it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,13 +31,14 @@ STEPS = {  # where a refusal comes from: the word of the sentence, and what was 
         "a registered tool whose approved definition is the one the adapter saw, and arguments that fit it",
     ),
     "engine": ("decide", "a verdict of the policy engine, in time and in its closed form"),
+    "approvals": ("settle", "a human's yes to this very call that still stands, or room to ask for one"),
     "deadline": ("flow", "an answer before the deadline"),
     "fault": ("flow", "a call that met no unforeseen condition"),
 }
 
 
 class Floor(Struct, frozen=True):
-    """The step that refused a call before policy was asked, what it lacked, and the checks that may say so."""
+    """The step that refused a call outside the policy, what it lacked, and the checks that may say so."""
 
     step: str
     lacked: str

@@ -196,8 +196,7 @@ def _approvals(answered: Sequence[_Asked], before: Whole, after: Whole) -> Appro
 
 
 def _only_reasons(one: _Asked) -> bool:
-    same = (one.before.effect, one.before.duties) == (one.after.effect, one.after.duties)
-    return same and problems_of(one.before) != problems_of(one.after)
+    return one.before.effect == one.after.effect and problems_of(one.before) != problems_of(one.after)
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

@@ -18,13 +18,17 @@ LOOKED_AT = 20_000  # entries of each log in which the newest that names a polic
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where policies are: the data directory, the folders the settings name, and `target` for what is built here."""
+    """Where policies are: the data directory, the folders or the bundle that the settings name.
+
+    `target` is for what is built here.
+    """
 
     opa: Path
     data_dir: Path
     policy_dir: Path | None
     org_dir: Path | None
     target: Path
+    bundle: Path | None = None
 
     def pack(self, side: str) -> Pack:
         """Return the pack that `side` names. Raises `PackRefused` and `Fault` saying what to do.
@@ -34,7 +38,7 @@ class Places:
         if side == "shipped":
             return build_pack(self.opa, default_pack_dir(), None, self.target)
         if side == "configured":
-            return build_pack(self.opa, self._policy, self.org_dir, self.target)
+            return self._configured()
         if side == "active":
             return read_bundle(bundle_of(self.data_dir / "policy", newest_revision(self.data_dir)))
         path = Path(side)
@@ -50,6 +54,11 @@ class Places:
     @property
     def _policy(self) -> Path:
         return self.policy_dir or default_pack_dir()
+
+    def _configured(self) -> Pack:
+        if self.bundle is not None:
+            return read_bundle(self._unsigned(self.bundle))
+        return build_pack(self.opa, self._policy, self.org_dir, self.target)
 
     def _folder(self, folder: Path) -> Pack:
         """A folder with an entrypoint is a pack; any other is an organisation's own, put on the pack in use."""

@@ -16,7 +16,7 @@ SHARED = ("pdp", "lib", "approvals")  # what rules are dispatched by and written
 TEST = "_test.rego"
 BESIDE = {"README.md", "config.yaml", "cases"}  # in a pack or an org folder, beside its rules
 BESIDE_PACK = BESIDE | {"schemas", "capabilities.json", "org"}
-MAX_FILE_BYTES = 256 * 1024  # a rule is a page; this is a file somebody dropped in by mistake
+MAX_FILE_BYTES = 256 * 1024  # a rule is a page, a table a few; YAML of this size takes a second to read
 MAX_DEPTH = 50  # brackets inside brackets; the deepest of the pack are 6
 BRACKETS = re.compile(r"[(\[{}\])]")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -173,6 +173,10 @@ class _Reader:
 
     def _text(self, file: Path, name: str) -> str:
         try:
+            if file.stat().st_size > MAX_FILE_BYTES:
+                instead = "Put some of it into another table, or remove what nobody reads."
+                self.problems.append(Problem(name, 0, f"The file is larger than {MAX_FILE_BYTES} bytes.", instead))
+                return ""
             text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             self.problems.append(Problem(name, 0, f"The file cannot be read ({error}).", "Make it readable UTF-8."))

@@ -5,11 +5,12 @@ missed a revocation, and whoever relies on it has to say no.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from ..recurring import Recurring
 from ..times import Clock
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 POLL_S = 0.5  # a change is acted on this soon
 POLL_TIMEOUT_S = 2.0  # a store that hangs is asked again, on another connection
 STALE_AFTER_S = 5.0  # published: facts that could not be followed for longer decide nothing
@@ -25,10 +26,11 @@ class Follower:
         self, what: str, read: Callable[[], Awaitable[None]], now: Clock, bound_s: float = STALE_AFTER_S
     ) -> None:
         self._what = what
-        self._bound_s = bound_s
+        self._bound = timedelta(seconds=bound_s)
         self._read = read
         self._now = now
         self._followed_at: datetime | None = None
+        self._good_from = self._good_until = NEVER  # asked a dozen times a decision, worked out once a poll
         self._recurring = Recurring(f"following {what}", self.poll, POLL_S, POLL_TIMEOUT_S)
 
     async def start(self) -> None:
@@ -45,12 +47,14 @@ class Follower:
         asked_at = self._now()
         await self._read()
         self._followed_at = asked_at
+        # a clock that was set back by hours must not hide an outage
+        self._good_from, self._good_until = asked_at - self._bound, asked_at + self._bound
 
     def stale(self) -> str | None:
         """Say why what was read may not be relied on; None while it may."""
+        now = self._now()
+        if self._good_from <= now <= self._good_until and self._followed_at is not None:
+            return None
         if self._followed_at is None:
             return f"{self._what} could not be read yet"
-        age = (self._now() - self._followed_at).total_seconds()
-        if abs(age) > self._bound_s:  # a clock that was set back by hours must not hide an outage
-            return f"{self._what} could last be read {age:.0f} s ago"
-        return None
+        return f"{self._what} could last be read {(now - self._followed_at).total_seconds():.0f} s ago"

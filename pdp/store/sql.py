@@ -103,7 +103,8 @@ def _supported(url: str) -> URL:
 def _connect(url: URL) -> Store:
     if url.get_backend_name() == "sqlite":
         return _sqlite(Path(url.database or "").absolute())
-    return create_async_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True)
+    # Whatever the server's default is: with more, a transaction that waited for a lock reads what was there before it
+    return create_async_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True, isolation_level="READ COMMITTED")
 
 
 def _sqlite(path: Path) -> Store:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from pdp.api.approvals import ONE_PERSON_WAITS
 from pdp.approvals.desk import MAX_LISTED
 from pdp.store import approvals as stored
 from pdp.store.sql import transaction
@@ -81,6 +83,18 @@ async def test_a_vote_lets_the_call_through_and_the_adapter_sees_it_come(pdp: Be
     assert (await pdp.ask("create_refund", REFUND))["decision"] == "allow"
     spent = (await pdp.http.get(f"/v1/approvals/{identifier}", headers=key)).json()
     assert (spent["approval"], spent["uses_left"]) == ("spent", 0)
+
+
+@pytest.mark.promise("approvals.api")
+async def test_one_person_holds_few_waits_and_is_answered_at_once_beyond_them(pdp: Bench) -> None:
+    identifier = await asked(pdp)
+    waits = [asyncio.create_task(see(pdp, identifier, "dave", wait=20)) for _ in range(ONE_PERSON_WAITS + 3)]
+    answered = [await first for first in islice(asyncio.as_completed(waits, timeout=10), 3)]
+    assert {answer.json()["status"]["status"] for answer in answered} == {"open"}
+    waiting = [task for task in waits if not task.done()]
+    assert len(waiting) == ONE_PERSON_WAITS
+    await vote(pdp, identifier, "erin")
+    assert {(await task).json()["status"]["status"] for task in waiting} == {"approved"}
 
 
 @pytest.mark.promise("approvals.api")

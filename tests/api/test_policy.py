@@ -151,6 +151,25 @@ def test_the_bundles_a_client_has_are_read_as_they_are_written() -> None:
 
 
 @pytest.mark.promise("policy.commands")
+async def test_pdp_policy_activate_shows_its_key_to_nobody_on_the_way_and_knows_another_service(tmp_path: Path) -> None:
+    (tmp_path / "policy.key").write_text("pdp_key")
+    asking = ("policy", "activate", "--key-file", str(tmp_path / "policy.key"), "--url")
+    far = await asyncio.to_thread(command, tmp_path, *asking, "http://192.0.2.1:8180")
+    assert "the key could be read on the way" in far.stderr
+
+    async def page(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(page, "127.0.0.1", 0) as server:
+        place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        other = await asyncio.to_thread(command, tmp_path, *asking, place)
+    assert f"{place} answered 502, and not as a PDP does" in other.stderr
+    assert "Traceback" not in far.stderr + other.stderr
+
+
+@pytest.mark.promise("policy.commands")
 async def test_pdp_policy_activate_asks_the_running_service_and_says_what_it_said(tmp_path: Path) -> None:
     home, org, key = await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org"), tmp_path / "policy.key"
     made = command(home.data_dir, "keys", "create", "--server", "payments", "--scope", "policy", "--out", str(key))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 MAIN = "(event loop)"
 LOOK_EVERY = 0.05  # seconds
+GATHERED = 0.35  # seconds, after which the projection has begun with what it let gather
 QUIET = 0.06  # share of one core; an idle PDP polls its store and OPA's health, at about half of that
 PATIENCE = 20.0  # seconds until a service that does not come to rest is an error
 
@@ -37,11 +38,12 @@ def children(pid: int) -> list[int]:
 
 async def quiet(pids: list[int]) -> None:
     """Return when these processes rest: what was asked of them is done, work behind the answers too."""
+    await asyncio.sleep(GATHERED)
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE
     rested = 0
     before, at = sum(map(spent_us, pids)), loop.time()
-    while rested < 3:  # looks in a row: the projection pauses for two of them between two batches
+    while rested < 3:  # looks in a row
         await asyncio.sleep(LOOK_EVERY)
         now, moment = sum(map(spent_us, pids)), loop.time()
         rested = rested + 1 if now - before < QUIET * (moment - at) * 1e6 else 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -112,6 +113,24 @@ async def test_after_a_kill_calls_are_refused_and_then_answered_within_three_sec
         os.kill(killed, signal.SIGKILL)
         assert set(await back(local)) == {"engine.unavailable"}
         assert pid_of(local) != killed
+
+
+@pytest.mark.promise("engine.recovers")
+@pytest.mark.parametrize("gone", [True, False])
+async def test_opa_comes_back_with_the_policy_it_had_whatever_became_of_the_file(
+    *, gone: bool, opa_binary: Path, echo_bundle: Path, tmp_path: Path
+) -> None:
+    """What was checked is what runs: the file may be cleared away, or be another by then."""
+    bundle = Path(shutil.copy(echo_bundle, tmp_path / "bundle.tar.gz"))
+    engine = await LocalOpa.start(opa_binary, bundle, REVISION, tmp_path / "run")
+    try:
+        await asyncio.to_thread(bundle.unlink)
+        if not gone:
+            await asyncio.to_thread(bundle.write_bytes, b"another")
+        os.kill(pid_of(engine), signal.SIGKILL)
+        assert set(await back(engine)) == {"engine.unavailable"}
+    finally:
+        await engine.close()
 
 
 @pytest.mark.promise("engine.recovers")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
 from pdp.policy.newest import admit
 from pdp.policy.problem import PackRefused
@@ -85,3 +86,23 @@ async def test_of_replicas_that_come_together_the_newest_policy_stays(url: str) 
     await asyncio.gather(*tries, return_exceptions=True)
     assert await newest(stores[0]) == ("sha256:7", "07")
     await asyncio.gather(*(store.dispose() for store in stores))
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_a_server_that_isolates_transactions_more_does_not_let_two_be_newest(url: str) -> None:  # noqa: F811
+    """There a transaction that waited for the lock would still see what was there before it waited."""
+    store = await open_store(url)
+    await set_isolation(store, "repeatable read")
+    replicas = [await open_store(url) for _ in range(8)]
+    tries = (admit(replica, f"sha256:{n}", at(20 - n, f"sha256:{n}")) for n, replica in enumerate(replicas))
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} <= {type(None), PackRefused}
+    assert await newest(store) == ("sha256:0", "20")
+    await set_isolation(store, "read committed")
+    await asyncio.gather(*(each.dispose() for each in (*replicas, store)))
+
+
+async def set_isolation(store: Store, level: str) -> None:
+    """Set what connections from now on begin with."""
+    async with transaction(store) as connection:
+        await connection.execute(text(f"ALTER DATABASE postgres SET default_transaction_isolation = '{level}'"))

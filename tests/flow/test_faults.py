@@ -54,6 +54,17 @@ def kill(pdp: Bench, what: signal.Signals) -> None:
     pid = local(pdp).pid
     assert pid is not None
     os.kill(pid, what)
+    if what == signal.SIGSTOP:  # its threads stop one by one, and on a busy machine one of them may answer before
+        end = time.monotonic() + BACK_WITHIN_S
+        while states(pid) != {"T"}:
+            assert time.monotonic() < end, "it does not stop"
+            time.sleep(0.001)
+
+
+def states(pid: int) -> set[str]:
+    """Return the states of the threads of a process (proc(5))."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return {(thread / "stat").read_text().rpartition(")")[2].split()[0] for thread in threads}
 
 
 def said(answer: Any) -> tuple[str, list[str]]:

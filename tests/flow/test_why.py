@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from pdp.errors import REFUSALS
 from pdp.policy.archive import read_archive, write_archive
+from pdp.policy.explain import floor_of
 from pdp.policy.patch import Op
 from tests.flow.test_operator_commands import pdp
 from tests.policy.rules import PROBED, rule, write
@@ -86,7 +88,17 @@ async def test_a_call_refused_before_policy_is_told_its_step_and_its_check(tmp_p
     assert any("audience" in check for check in refused["floor"]["checks"])
     assert "replayed" not in refused
     assert told(tmp_path, strange)["floor"]["step"] == "vet"
-    assert "refused before policy was asked, and no policy can allow it" in why(tmp_path, strange).stdout
+    assert "refused outside the policy: none of its rules decided this" in why(tmp_path, strange).stdout
+
+
+def test_every_refusal_of_the_service_has_its_step() -> None:
+    """Rules and adapters have codes too: those of rules are judged again, those of adapters are in no decision."""
+    elsewhere = {"adapter", "pdp", "audit", "duties", "permits"}
+    steps = {code: floor_of(code) for code in REFUSALS if code.partition(".")[0] not in elsewhere}
+    assert [code for code, floor in steps.items() if floor is None] == []
+    denied = floor_of("approvals.denied")
+    assert denied
+    assert denied.step == "settle"
 
 
 async def test_a_record_that_was_changed_is_said_loudly_and_fails(tmp_path: Path) -> None:

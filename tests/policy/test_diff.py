@@ -157,6 +157,8 @@ async def test_a_bundle_a_revision_and_a_name_are_policies_too(tmp_path: Path, o
     signed = saved(tmp_path / "signed.tar.gz", sign(read_archive(other.bundle), key, bench.clock()))
     status, told = diff(tmp_path, "active", str(signed))
     assert (status, told["revisions"]) == (1, [revision, other.revision])
+    _, served = diff(tmp_path, "active", "configured", PDP_POLICY_BUNDLE=str(signed))
+    assert served["revisions"] == told["revisions"], "configured is what the service would load"
     assert [shift["count"] for shift in told["decisions"]["shifts"]] == [1]
 
 
@@ -205,6 +207,17 @@ async def test_other_duties_are_another_answer(tmp_path: Path) -> None:
     assert moved["kind"] == "other duties"
     (example,) = moved["examples"]
     assert (example["before"][0]["pointers"], example["after"][0]["pointers"]) == (["/date_of_birth", "/ssn"], ["/ssn"])
+
+
+@pytest.mark.slow
+def test_duties_that_a_deny_does_not_owe_hide_no_other_reason(tmp_path: Path) -> None:
+    guard = {"guards/mine.rego": rule("guards", "mine", 'holds if input.tool.server == "pdp.probe"')}
+    fewer = guard | {"config.yaml": "duties: {redact: {labels: {personal: [/ssn]}}}"}
+    counts = [
+        diff(tmp_path, "shipped", str(write(tmp_path / name, files)))[1]["cases"]["reasons"]
+        for name, files in (("guard", guard), ("fewer", fewer))
+    ]
+    assert counts[0] == counts[1] > 0
 
 
 async def record(folder: Path, pack: Pack, count: int, clock: FakeClock) -> None:

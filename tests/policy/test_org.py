@@ -157,6 +157,14 @@ def test_values_in_a_pipe_are_refused_unread(build: Build, tmp_path: Path) -> No
         build(folder)
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "cases/mine.yaml"])
+def test_a_file_dropped_in_by_mistake_is_not_read(name: str, build: Build, tmp_path: Path) -> None:
+    folder = write(tmp_path / "org", {name: ""})
+    os.truncate(folder / name, 2**40)
+    with pytest.raises(PackRefused, match=rf"org/{name}: The file is larger than 262144 bytes"):
+        build(folder)
+
+
 def test_what_editors_and_mounts_leave_is_passed_over(build: Build, tmp_path: Path) -> None:
     folder = org(tmp_path, "guards", BODY)
     write(folder, {".git/config": "", "guards/.mine.rego.swp": "", ".regal/config.yaml": "rules: {}"})

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from pdp.policy.draft import draft
+from pdp.policy.pack import build_pack
 from tests.policy.command import pdp
 from tests.policy.rules import write
 from tests.policy.test_cases import FILES, TABLES
@@ -111,6 +112,13 @@ def test_a_deny_also_tells_the_gates_that_would_have_asked(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_calls_are_tried_on_the_bundle_that_the_service_would_load(tmp_path: Path, opa: Path, source: Path) -> None:
+    strict = write(tmp_path / "org", {"config.yaml": "gates: {amount: {open_up_to: 1}}"})
+    bundle = str(build_pack(opa, source, strict, tmp_path / "built").bundle)
+    done = pdp("try", *REFUND, "--person", "a", "--arg", "amount=2", "--json", cwd=tmp_path, PDP_POLICY_BUNDLE=bundle)
+    assert json.loads(done.stdout)["effect"] == "needs_approval", done.stderr
+
+
 def test_duties_are_told(tmp_path: Path) -> None:
     done = pdp("try", "--tool", "crm/read", "--label", "personal", "--person", "a", cwd=tmp_path)
     assert 'owed       {"pointers": ["/date_of_birth", "/ssn"], "type": "redact"}' in done.stdout
