@@ -5,6 +5,7 @@ at the end the store with what the log tells. It runs on SQLite; on PostgreSQL a
 """
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,7 +70,8 @@ class Approvals(RuleBasedStateMachine):
         super().__init__()
         self.clock, self.office = self.stage.clock, self.stage.office
         plan = {"uses": USES, "execute_within_s": TERMS.execute_within_s}
-        self.calls = [call(plan=plan) for _ in range(3)]
+        agent = f"agent-{uuid.uuid4().hex}"  # of this life: what others withdrew does not count for it
+        self.calls = [call(plan=plan, agent=agent, chain=["planner", "helpdesk"]) for _ in range(3)]
         self.asked: list[str] = []
         self.calls_of: dict[str, int] = {}
         self.opened: dict[str, datetime] = {}
@@ -95,7 +97,7 @@ class Approvals(RuleBasedStateMachine):
         """Somebody wants to make this call."""
         try:
             request, new = self.run(requests.ask(self.office, self.calls[number], TERMS))
-        except requests.Denied:
+        except (requests.Denied, Rejected):  # refused a moment ago, or asked and withdrew too often
             return
         assert new == (request["id"] not in self.asked)
         if new:
