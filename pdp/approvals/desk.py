@@ -15,7 +15,8 @@ import msgspec
 
 from ..audit.office import Office
 from ..enrich import AgentFacts
-from ..errors import Fault, Refused, Rejected, Unrecorded
+from ..errors import REFUSALS, Fault, Refused, Rejected, Unrecorded
+from ..registry.states import refusal
 from ..store import approvals as stored
 from ..store.sql import StoreUnavailable, reading
 from ..times import parse_rfc3339
@@ -211,10 +212,32 @@ class VotingDesk:
             raise Rejected(400, "approvals.reason", "This request wants a reason with each vote.")
         if len(answer.reason) > MAX_REASON:
             raise Rejected(400, "approvals.reason", f"A reason has at most {MAX_REASON} characters.")
+        await self._must_be_of_use(request)
         ballot = Ballot(voter, answer.vote, answer.reason, answer.presented_digest)
         await self._done(requests.vote(self.office, identifier, ballot, self._rule))
         self.voted(answer.vote, (self.world.now() - parse_rfc3339(request["opened_at"])).total_seconds())
         self.bulletin.tell()
+
+    def wrong_with(self, request: Row) -> str:
+        """Say what is wrong with the tool of a request by now; nothing when its definition is approved.
+
+        Raises `Refused` when that cannot be known.
+        """
+        statuses = self.world.tools.find(request["server"], request["tool"]).statuses
+        wrong = refusal(statuses, request["definition_digest"] or None)
+        return REFUSALS[wrong[0]].title if wrong else ""
+
+    async def _must_be_of_use(self, request: Row) -> None:
+        """Close a request whose tool may not be called any more; nobody is asked about it. Raises `Rejected` 409, 503."""
+        try:
+            wrong = self.wrong_with(request)
+        except Refused as stale:
+            raise Rejected(503, stale.code, stale.meaning.title, headers={"Retry-After": "1"}) from None
+        if wrong:
+            await self.carried_out(requests.supersede(self.office, request["id"], wrong), request["id"])
+            raise Rejected(
+                409, "approvals.superseded", f"{wrong.rstrip('.')}: this call can no longer run, whoever agrees."
+            )
 
     async def carried_out(self, work: Awaitable[Row], identifier: str) -> Found:
         """Return how a request stands once `work` on it is done. Raises `Rejected`."""

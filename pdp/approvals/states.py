@@ -20,7 +20,7 @@ REQUESTS: dict[tuple[RequestState, RequestStep], RequestState] = {
     ("open", "deny"): "denied",
     ("open", "expire"): "expired",  # nobody decided in time; never a yes
     ("open", "cancel"): "cancelled",  # whoever asked no longer wants it
-    ("open", "supersede"): "superseded",  # the tool changed, or policy denies the call by now
+    ("open", "supersede"): "superseded",  # the tool changed: nobody is asked about what cannot run
 }
 
 APPROVALS: dict[tuple[ApprovalState, ApprovalStep], ApprovalState] = {

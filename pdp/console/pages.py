@@ -9,8 +9,7 @@ from starlette.routing import Route
 from ..approvals import requests
 from ..approvals.desk import MAX_REASON, Answer, Found, Outlook
 from ..approvals.withdrawal import NOT_CONCERNED, Withdrawal, those_concerned, withdrawal_open
-from ..errors import REFUSALS, Refused, Rejected
-from ..registry.states import refusal
+from ..errors import Refused, Rejected
 from ..times import rfc3339
 from .login import SEE_OTHER
 from .show import denials, listed, shown
@@ -137,11 +136,9 @@ class _Pages:
     def _standing(self, request: dict[str, Any]) -> str:
         """Say what is wrong with the tool by now; nothing when its definition is approved."""
         try:
-            statuses = self._voting.world.tools.find(request["server"], request["tool"]).statuses
+            return self._voting.wrong_with(request)
         except Refused as stale:
             return stale.meaning.title
-        wrong = refusal(statuses, request["definition_digest"] or None)
-        return REFUSALS[wrong[0]].title if wrong else ""
 
     async def _names(self, rows: list[dict[str, Any]]) -> dict[str, str]:
         ids = {row[kind] for row in rows for kind in ("person", "agent") if row[kind]}

@@ -233,8 +233,13 @@ async def test_the_page_says_when_the_tool_is_not_what_it_was_when_it_asked(own:
         await quarantine(own.service.voting.office, tool, "it behaved strangely", "owner")
         await own.later(1)
         page = (await client.get(f"/console/approvals/{identifier}")).text
+        refused = await own.vote(identifier)
+        after = (await client.get(f"/console/approvals/{identifier}")).text
     assert "The tool is quarantined" in page
     assert "definition approved" not in page
+    assert (refused.status_code, refused.json()["code"]) == (409, "approvals.superseded")
+    assert await state(own, identifier) == ("superseded", 0)
+    assert 'form class="answer' not in after
 
 
 @pytest.mark.promise("console.own_call")
