@@ -228,7 +228,7 @@ class VotingDesk:
         return REFUSALS[wrong[0]].title if wrong else ""
 
     async def _must_be_of_use(self, request: Row) -> None:
-        """Close a request whose tool may not be called any more; nobody is asked about it. Raises `Rejected` 409, 503."""
+        """Close a request whose tool may not be called any more, with `Rejected` 409; 503 when that is not known."""
         try:
             wrong = self.wrong_with(request)
         except Refused as stale:
