@@ -73,7 +73,9 @@ async def on_ourselves(engine: Engine, pack: "Pack") -> list[Problem]:
     found += _each(pack, denied.permits, "It gives a right to the PDP's own probe, which holds none.", GIVE_LESS)
     if not found and (allowed.effect, denied.effect) != ("allow", "deny"):
         what = f"The known allow came back as {allowed.effect}, the known deny as {denied.effect}."
-        found.append(Problem(DECISION, 0, what, "Restore this file, and let every duty be defined for a plain tool."))
+        duties = [rule.file for rule in pack.rules.values() if rule.folder == "duties" and rule.file.startswith(ORG)]
+        instead = "Let this duty be defined for a plain tool too, as none." if duties else "Restore this file."
+        found = [Problem(file, 0, what, instead) for file in sorted(duties) or [DECISION]]
     return found
 
 
