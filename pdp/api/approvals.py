@@ -4,7 +4,7 @@ A key of ours is an adapter, which may watch and withdraw what was asked on its 
 their own, issued for the server `pdp.approvals`; nobody votes with a key.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,10 +15,9 @@ from msgspec import Meta, Struct
 from ..approvals import requests
 from ..approvals.desk import MAX_REASON, Answer, Found, VotingDesk
 from ..approvals.floor import Voter
-from ..approvals.requests import Row
 from ..approvals.view import ApprovalShown, ApprovalStatus, shown_to_a_person, status_of
 from ..approvals.voters import person_of
-from ..approvals.withdrawal import NOT_CONCERNED, those_concerned
+from ..approvals.withdrawal import NOT_CONCERNED, Withdrawal, those_concerned
 from ..errors import Rejected
 from ..identity.peps import Pep
 from .admission import Overloaded, Places
@@ -31,6 +30,7 @@ B = TypeVar("B", bound=Struct)
 KEY = "pdp_"  # how a key of ours begins
 ADAPTERS_WAIT, PEOPLE_WAIT, ONE_PERSON_WAITS = 1024, 256, 8  # at once; each wait looks at the store every second
 MOST_KEPT = 200  # answers to keyed acts of one person or adapter: each may be a page as large as the call it shows
+WITHDRAWN = {"cancel": requests.cancel, "revoke": requests.revoke}
 LONGEST_WAIT_S = 30.0  # of a request that waits for a decision; whoever waits asks again
 
 
@@ -107,28 +107,12 @@ def _act(routes: APIRouter, counter: "_Counter") -> None:
     @routes.post("/{id}/cancel", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def cancel(id: str, request: Request) -> Response:  # noqa: A002
         """Withdraw a request: an adapter of its server, the person or the agent's owner it was made for."""
-        who = await counter.admitted(request)
-        raw, body = await counter.body(request, TakeBackBody)
-
-        async def cancelled() -> bytes:
-            found, votes, _ = await counter.found(who, id)
-            by = concerned(who, those_concerned("cancel", found, votes))
-            return await counter.done(requests.cancel(counter.voting.office, id, by, body.reason), id)
-
-        return await counter.once(request, who, raw, cancelled)
+        return await counter.withdraw(request, id, "cancel")
 
     @routes.post("/{id}/revoke", openapi_extra=reads(TakeBackBody), responses=answers("ApprovalStatus", *refusals))
     async def revoke(id: str, request: Request) -> Response:  # noqa: A002
         """Take an approval back before it is used: by who may cancel, or who voted."""
-        who = await counter.admitted(request)
-        raw, body = await counter.body(request, TakeBackBody)
-
-        async def revoked() -> bytes:
-            found, votes, _ = await counter.found(who, id)
-            by = concerned(who, those_concerned("revoke", found, votes))
-            return await counter.done(requests.revoke(counter.voting.office, id, by, body.reason), id)
-
-        return await counter.once(request, who, raw, revoked)
+        return await counter.withdraw(request, id, "revoke")
 
 
 class _Counter:
@@ -184,10 +168,19 @@ class _Counter:
         body = request.url.path.encode() + b"\n" + raw
         return _json(await self._replays.once(f"{type(who).__name__} {who.id}", key, body, act))
 
-    async def done(self, work: Awaitable[Row], identifier: str) -> bytes:
-        """Return how a request stands once `work` is done. Raises `Rejected`."""
-        found = await self.voting.carried_out(work, identifier)
-        return msgspec.json.encode(status_of(found.request, found.approval))
+    async def withdraw(self, request: Request, identifier: str, step: Withdrawal) -> Response:
+        """Take a question or a right back, and return how it stands then. Raises `Rejected`."""
+        who = await self.admitted(request)
+        raw, body = await self.body(request, TakeBackBody)
+
+        async def withdrawn() -> bytes:
+            found, votes, _ = await self.found(who, identifier)
+            by = concerned(who, those_concerned(step, found, votes))
+            done = WITHDRAWN[step](self.voting.office, identifier, by, body.reason)
+            now = await self.voting.carried_out(done, identifier)
+            return msgspec.json.encode(status_of(now.request, now.approval))
+
+        return await self.once(request, who, raw, withdrawn)
 
 
 def concerned(who: Pep | Voter, people: frozenset[str]) -> str:

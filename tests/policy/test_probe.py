@@ -157,7 +157,11 @@ cases: [{case: a word, person: bob, tool: a/b, arguments: {sure: x}, expect: den
         ("guards", 'holds if input.tool.server == "payments"', "It says no to the PDP's own probe"),
         ("gates", 'open if input.tool.server == "payments"', "It says no to the PDP's own probe"),
         ("permits", "applies if input.tool.server\n\nconcerns if input.tool.server", "holds none"),
-        ("duties", 'duty := {"type": "none"} if input.tool.server == "payments"', r"org/duties/mine\.rego: .* Let this duty be defined"),
+        (
+            "duties",
+            'duty := {"type": "none"} if input.tool.server == "payments"',
+            r"org/duties/mine\.rego: .* Let this duty be defined",
+        ),
     ],
 )
 async def test_a_pack_with_which_the_service_would_never_be_ready_is_not_activated(
