@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from .promised import baseline, kept
-from .rows import KINDS, Row, found
+from .rows import ALL, Row, found
 from .scale import FLAT, Scale
 
 FIGURES = ["row", "conns", "p50", "p99", "req/s", "PDP CPU", "OPA CPU", "all CPU", "per CPU s"]
@@ -122,7 +122,7 @@ def bench_block(results: Results) -> str:
         "![each row as a multiple of raw OPA](images/bench.svg)",
         "### All rows",
         markdown(HEADINGS, rows_table(results.rows)),
-        _meanings(results.rows),
+        meanings(results.rows),
     ]
     if results.scale:
         parts += ["### One to 100,000 people and tools", flat(results.scale)]
@@ -143,8 +143,9 @@ def provenance(results: Results, command: str) -> str:
     return "\n".join(lines)
 
 
-def _meanings(rows: list[Row]) -> str:
-    lines = (f"* `{name}`: {KINDS[name].says}" for name in dict.fromkeys(row.name for row in rows))
+def meanings(rows: list[Row]) -> str:
+    """Say what each row is."""
+    lines = (f"* `{name}`: {ALL[name].says}" for name in dict.fromkeys(row.name for row in rows))
     return "\n".join(lines)
 
 
