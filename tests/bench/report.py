@@ -19,7 +19,7 @@ SIZE_HEADINGS = [
     "first call",
     "PDP memory",
 ]
-SIZE_HEADINGS += ["import", "again", "starts in"]
+SIZE_HEADINGS += ["import", "store", "starts in"]
 BUSY = 0.15  # share of the machine that others use, from which on a page says that it was not quiet
 
 
@@ -91,8 +91,8 @@ def size_table(scale: Scale) -> list[list[str]]:
         times = [f"{row.p50_us / 1000:,.2f} ms" for row in (one, many)]
         figures = [f"{size.imported.people:,}", *times, f"{many.cpu_us:,.0f} us", f"{one.p50_us / smallest.p50_us:.2f}"]
         costs = [f"{size.first_call_us / 1000:,.1f} ms", f"{size.memory_mib:,.0f} MiB"]
-        waits = [f"{taken:,.1f} s" for taken in (size.imported.seconds, size.imported.again_s, size.starts_s)]
-        lines.append([*figures, *costs, *waits])
+        came = [f"{size.imported.seconds:,.1f} s", f"{size.imported.store_mib:,.1f} MiB", f"{size.starts_s:,.1f} s"]
+        lines.append([*figures, *costs, *came])
     return lines
 
 

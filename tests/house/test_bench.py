@@ -126,7 +126,7 @@ def test_what_was_not_measured_is_not_called_kept() -> None:
 
 def store(size: int, p50: float) -> tuple[Size, list[Row]]:
     """Return a size of store, and its rows."""
-    imported = Imported(size, size, seconds=1.0, again_s=1.0, tools_s=1.0, store_mib=1.0)
+    imported = Imported(size, size, seconds=1.0, tools_s=1.0, store_mib=1.0)
     rows = [row(f"store_{size}", connections, p50, pdp_cpu_us=100.0) for connections in (1, 16)]
     return Size(imported, starts_s=1.0, memory_mib=90.0, first_call_us=2000.0), rows
 

@@ -7,6 +7,7 @@ when an answer is wrong: then nothing is written. A peer that does not install i
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -128,6 +129,7 @@ def main() -> None:
     """Run the comparison."""
     chosen = options()
     logging.basicConfig(level="ERROR")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends what we started
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="peers-", dir=FOLDER) as folder:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.idp import Idp
+from tests.idp import Idp, make_signer
 
 from .. import people
 from ..answers import READERS
@@ -27,13 +27,17 @@ LOOK_EVERY = 0.1  # seconds
 
 @dataclass(frozen=True)
 class Peer:
-    """A decision point that runs: how it is asked and how its answers are read. `pid` is none for our own."""
+    """A decision point that runs: how it is asked and how its answers are read. `pid` is none for our own.
+
+    `forged`: the good question with a token that somebody else signed; empty where no token is verified.
+    """
 
     name: str
     port: int
     path: str
     speaks: Speaks
     body: Callable[[Question], bytes]
+    forged: bytes = b""
     pid: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -44,27 +48,34 @@ class Peer:
 
     async def must_judge_rightly(self, client: httpx.AsyncClient) -> None:
         """Ask what must be allowed and each question that must be denied. Raises `WrongAnswer`."""
-        headers = {"Content-Type": "application/json", **dict(self.headers)}
         for question in (Question(), *DENIES):
-            url = f"http://127.0.0.1:{self.port}{self.path}"
-            response = await client.post(url, content=self.body(question), headers=headers)
+            response = await self._ask(client, self.body(question))
             if response.status_code != httpx.codes.OK:
                 raise WrongAnswer(f"{self.name}: {response.status_code} {response.text[:500]}")
             if READERS[self.speaks](response.content) != (not question.lacks):
                 raise WrongAnswer(f"{self.name}, lacking {question.lacks or 'nothing'}: {response.text[:500]}")
+        if self.forged:
+            response = await self._ask(client, self.forged)
+            if response.status_code == httpx.codes.OK and READERS[self.speaks](response.content):
+                raise WrongAnswer(f"{self.name} believes a forged token: {response.text[:500]}")
+
+    async def _ask(self, client: httpx.AsyncClient, body: bytes) -> httpx.Response:
+        headers = {"Content-Type": "application/json", **dict(self.headers)}
+        return await client.post(f"http://127.0.0.1:{self.port}{self.path}", content=body, headers=headers)
 
 
 def ours(name: str, home: Home, port: int) -> Peer:
     """Return our own service as one that is asked the same questions."""
 
-    def body(question: Question) -> bytes:
-        held = _token(home.idp, question)
+    def body(question: Question, issuer: Idp = home.idp) -> bytes:
+        held = _token(issuer, question)
         asked = people.query(held, people.WRITE, question.order)
         asked["tool"] |= {"name": question.tool, "definition_digest": question.digest}
         asked["arguments"]["amount"] = question.amount
         return json.dumps(asked).encode()
 
-    return Peer(name, port, "/v1/decisions", "pdp", body, headers=(("Authorization", f"Bearer {home.key}"),))
+    key = (("Authorization", f"Bearer {home.key}"),)
+    return Peer(name, port, "/v1/decisions", "pdp", body, body(Question(), _forger(home.idp)), headers=key)
 
 
 @asynccontextmanager
@@ -79,7 +90,8 @@ async def cerbos_served(program: Path, name: str, folder: Path, home: Home) -> A
 
     command = [str(program), "server", f"--config={config}", "--log-level=error"]
     async with _running(command, folder / name, {"CERBOS_NO_TELEMETRY": "1"}, port, "/_cerbos/health") as pid:
-        yield Peer(name, port, cerbos.PATH, "cerbos", body, pid)
+        forged = cerbos.body(Question(), _token(_forger(home.idp), Question())) if verifies else b""
+        yield Peer(name, port, cerbos.PATH, "cerbos", body, forged, pid)
 
 
 @asynccontextmanager
@@ -91,7 +103,7 @@ async def eunomia_served(program: Path, name: str, folder: Path) -> AsyncIterato
     command = [str(program), "server", "--port", str(port)]
     async with _running(command, folder / name, environ, port, "/health") as pid:
         await _bring_in(port, registered=registered)
-        yield Peer(name, port, eunomia.PATH, "eunomia", lambda q: eunomia.body(q, registered=registered), pid)
+        yield Peer(name, port, eunomia.PATH, "eunomia", lambda q: eunomia.body(q, registered=registered), pid=pid)
 
 
 async def _bring_in(port: int, *, registered: bool) -> None:
@@ -138,6 +150,11 @@ async def _healthy(url: str, process: asyncio.subprocess.Process) -> None:
 
 def _token(idp: Idp, question: Question) -> str:
     return people.token(idp, question.person, question.agent, question.scope)
+
+
+def _forger(idp: Idp) -> Idp:
+    """Return an issuer that calls itself the good one, and its key by the same name, but has another key."""
+    return Idp(moment=idp.moment, signers={"ES256": make_signer("ES256")})
 
 
 def _free_port() -> int:
