@@ -127,7 +127,7 @@ def main() -> None:
         try:
             results = asyncio.run(bench(chosen, Path(folder)))
         except (WrongAnswer, Fault, RuntimeError, TimeoutError) as error:
-            sys.exit(f"bench: FAILED, nothing was written: {error}")
+            sys.exit(f"bench: FAILED, nothing was written: {str(error) or type(error).__name__}")
     show(results)
     file = FOLDER / "results.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))

@@ -135,7 +135,7 @@ def main() -> None:
         try:
             results = asyncio.run(compare(chosen, Path(folder)))
         except (WrongAnswer, Fault, RuntimeError, TimeoutError) as error:
-            sys.exit(f"peers: FAILED, nothing was written: {error}")
+            sys.exit(f"peers: FAILED, nothing was written: {str(error) or type(error).__name__}")
     print(report.text_table(report.HEADINGS, report.rows_table(results.rows)))
     print("\n" + report.provenance(results, "make bench-peers"))
     file = FOLDER / "peers.json"
