@@ -36,13 +36,13 @@ class Tally:
         self.failed: asyncio.Future[list[None]] = asyncio.get_running_loop().create_future()
 
     def note(self, began: float) -> bool:
-        """Take down one answer to what was asked at `began`; returns whether to ask again."""
+        """Take down one answer to what was asked at `began`; returns whether to ask again: until one counts, too."""
         now = time.perf_counter()
         self._asked += 1
         if began >= self._counted_from:
             self._latencies.append(now - began)
             self._last = now
-        return now < self._until and not self.failed.done()
+        return (now < self._until or not self._latencies) and not self.failed.done()
 
     def fail(self, what: str) -> None:
         """End the run: something that must not happen has happened."""
