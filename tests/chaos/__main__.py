@@ -6,7 +6,6 @@ approval let two calls run, and calls are allowed again. The seed that is printe
 
 import argparse
 import asyncio
-import random
 import secrets
 import shutil
 import sys
@@ -19,7 +18,8 @@ from pathlib import Path
 from tests.bench.rounds import CHECKOUT
 from tests.contracts.stores import postgres, postgres_programs
 
-from .rounds import Tally, Url, chaos
+from .cast import dice
+from .rounds import Tally, Url, chaos, drawn
 
 BUILD = CHECKOUT / "build" / "chaos"
 SHOW_EVERY = 5  # rounds
@@ -42,11 +42,13 @@ def say(words: str) -> None:
 
 async def run(chosen: argparse.Namespace, folder: Path, url: Url, tally: Tally) -> None:
     """Carry out the rounds and say how they go."""
-    began, rng = time.monotonic(), random.Random(chosen.seed)  # noqa: S311  # a run that can be repeated
-    async for number, kind in chaos(folder, chosen.rounds, rng, url, tally):
+    began, rng = time.monotonic(), dice(chosen.seed)
+    kinds = drawn(rng, chosen.rounds)
+    async for number in chaos(folder, kinds, rng, url, tally):
         if number % SHOW_EVERY == 0 or number == chosen.rounds:
             took, back = time.monotonic() - began, tally.back[-1]
-            say(f"{number}/{chosen.rounds}, {took:.0f} s, {kind} killed and allowing again after {back:.2f} s")
+            what = f"{kinds[number - 1]} killed and allowing again after {back:.2f} s"
+            say(f"{number}/{chosen.rounds}, {took:.0f} s, {what}")
 
 
 @contextmanager

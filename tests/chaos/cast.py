@@ -4,6 +4,7 @@ What is right for each call is not said here: `oracle.py` works it out by itself
 """
 
 import json
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -98,12 +99,13 @@ FEED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call: who makes it, through which agent if any, with which tool and arguments."""
+    """One call: who makes it, through which agent if any, with which tool and arguments. `token`: a bad one instead."""
 
     person: str
     agent: str | None
     tool: str
     arguments: dict[str, Any]
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,20 @@ class Cast:
     home: Home
     tokens: dict[tuple[str, str | None], str]
     desk: dict[str, str]
+    bad: dict[str, str]
 
     def body(self, call: Call, approval: str | None = None) -> dict[str, Any]:
         """Return the body of a decision request (contracts, section 1)."""
         known = TOOLS[call.tool][0] if call.tool in TOOLS else definition(call.tool)
         tool = {"server": SERVER, "name": call.tool, "definition_digest": definition_digest(known)}
         named = {"approval": approval} if approval else {}
-        caller = {"access_token": self.tokens[call.person, call.agent]}
+        caller = {"access_token": self.bad[call.token] if call.token else self.tokens[call.person, call.agent]}
         return {"caller": caller, "tool": tool, "arguments": call.arguments, **named}
+
+
+def dice(seed: int) -> random.Random:
+    """Return the chance of a run that can be repeated."""
+    return random.Random(seed)  # noqa: S311  # nothing here is a secret
 
 
 async def furnish(data_dir: Path, url: str) -> Cast:
@@ -134,7 +142,12 @@ async def furnish(data_dir: Path, url: str) -> Cast:
         key = await _key(store)
     finally:
         await store.dispose()
-    return Cast(Home(data_dir, key, idp), _tokens(idp), {one: _token(idp, one, DESK) for one in APPROVERS})
+    desk = {one: _token(idp, one, DESK) for one in APPROVERS}
+    bad = {
+        "expired": _token(idp, PEOPLE[0], AUDIENCE, lives_s=-DAY_S),
+        "foreign": _token(idp, PEOPLE[0], "https://mcp.example/another"),
+    }
+    return Cast(Home(data_dir, key, idp), _tokens(idp), desk, bad)
 
 
 def settings_of(cast: Cast, org: Path, **more: str) -> dict[str, str]:
@@ -176,10 +189,10 @@ def _tokens(idp: Idp) -> dict[tuple[str, str | None], str]:
     return {(person, agent): _token(idp, person, AUDIENCE, agent) for person in PEOPLE for agent in agents}
 
 
-def _token(idp: Idp, person: str, audience: str, agent: str | None = None) -> str:
+def _token(idp: Idp, person: str, audience: str, agent: str | None = None, lives_s: int = DAY_S) -> str:
     client = WEB if agent is None else f"client-{agent}"
     acts: dict[str, Any] = {} if agent is None else {"act": {"sub": client}}
     who = {"sub": f"sub-{person}", "client_id": client, "sid": f"s-{person}", **acts}
-    exp = int(idp.moment.timestamp()) + DAY_S
+    exp = int(idp.moment.timestamp()) + lives_s
     claims = idp.claims(aud=audience, exp=exp, jti=f"t-{person}-{agent}-{audience}", **who)
     return idp.token(**claims)

@@ -56,7 +56,10 @@ class Ledger:
     def _added(self) -> Iterator[tuple[Entry, str]]:
         for shard in shards(self.data_dir):
             for line in self._ends.setdefault(shard, Reader(shard)).lines():
-                yield read_entry(line), digest_of(line)
+                try:
+                    yield read_entry(line), digest_of(line)
+                except ValueError:
+                    self.violations.append(f"a line of {shard} is no record: {line[:80]!r}")
 
     def _note(self, entry: Entry, digest: str) -> None:
         body = entry.body

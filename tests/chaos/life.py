@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench.rounds import CHECKOUT
 from tests.bench.stage import KEPT_VARIABLES
 
-STARTS_WITHIN_S = 30.0  # 1.5 s on a quiet machine, five on one with much else to do
+STARTS_WITHIN_S = 60.0  # 1.5 s on a quiet machine; 25 were seen on one with ten times its work
 
 
 @asynccontextmanager
