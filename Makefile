@@ -4,7 +4,7 @@ BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants swaps profile
+.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants swaps profile chaos soak
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -83,3 +83,9 @@ mutants: setup ## change every rule in many small ways; the pack's own tests mus
 
 profile: setup ## where a decision's CPU time goes, by thread, step and function; writes build/bench/profile.folded too
 	$(PY) -m tests.bench.profile
+
+chaos: setup ## kill -9 of the PDP, its OPA and both, ROUNDS=300 times under load; every answer is looked up in the log
+	$(PY) -m tests.chaos --rounds $(or $(ROUNDS),300)
+
+soak: setup ## MINUTES=20 of load at 70 % with parts breaking all the time; every answer against an oracle, memory flat
+	$(PY) -m tests.chaos.soak --minutes $(or $(MINUTES),20)

@@ -187,6 +187,14 @@ PROMISES = {
         "When the store is away, calls are denied once facts are older than the published bound.",
         "architecture, section 5",
     ),
+    "fault.chaos": Promise(
+        "However often parts are killed under load, every answer given is on record and no approval is used twice.",
+        "issue 7, shows when done",
+    ),
+    "fault.soak": Promise(
+        "While parts break all the time nobody is allowed what is not right, and no request hangs.",
+        "issue 7, shows when done",
+    ),
     "fault.unexpected": Promise(
         "Whatever else goes wrong is a recorded deny.",
         "architecture, section 4",
