@@ -64,6 +64,7 @@ from .settings import Settings
 from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
+from .tracing import Traces, open_traces
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +147,7 @@ async def _open_world(
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
+    traces = _open_traces(settings, tools, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
@@ -160,8 +162,17 @@ async def _open_world(
         decide_within=settings.decide_within_s,
         record_within=settings.record_within_s,
         console=site.url if site else None,
+        traces=traces,
     )
     return world, Readiness(world, key)
+
+
+def _open_traces(settings: Settings, tools: Registry, stack: AsyncExitStack) -> Traces | None:
+    if not settings.traces:
+        return None
+    traces = open_traces(tools.knows, settings.worker)
+    stack.push_async_callback(traces.close)
+    return traces
 
 
 def _issuers(settings: Settings) -> list[Issuer]:

@@ -85,6 +85,10 @@ class Registry:
             raise Refused("facts.stale", why)
         return self._known.get((server, name), NOTHING)
 
+    def knows(self, server: str, name: str) -> bool:
+        """Say whether anybody ever submitted a tool of that name."""
+        return (server, name) in self._known
+
     def impact(self, server: str, name: str) -> tuple[Impact, dict[str, list[str]]]:
         """Return risk class and argument labels; `privileged` and none for a tool without approved definition."""
         tool = self._known.get((server, name), NOTHING).tool
