@@ -74,6 +74,7 @@ class Desk:
     max_body: int
     max_depth: int
     count: Callable[[Answer], None]
+    rejected: Callable[[str], None]
     replays: Replays = field(default_factory=Replays)
     recent: Recent = field(default_factory=Recent)
 
@@ -116,12 +117,15 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
             asked = partial(one, query, pep, rid, desk, arrived)
             sent = await desk.replays.once(pep.id, key, body, asked, epoch(desk.world))
     except Overloaded as error:
+        desk.rejected(error.code)
         again = [(b"retry-after", RETRY_AFTER_S.encode()), *echo]
         await send_json(send, error.status, denying(error), again, PROBLEM_JSON)
     except Rejected as error:
+        desk.rejected(error.code)
         await send_problem(send, error, echo)
     except Unrecorded as error:
         logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
+        desk.rejected(UNRECORDED.code)
         await send_json(send, 503, unrecorded(), [(b"retry-after", b"1"), *echo], PROBLEM_JSON)
     else:
         await send_json(send, 200, sent, echo)
@@ -230,6 +234,7 @@ async def _concluded(case: Case, verdict: Verdict, pep: Pep, desk: Desk) -> byte
         return desk.told(await conclude(case, verdict, desk.world), pep)
     except Unrecorded as error:
         logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
+        desk.rejected(UNRECORDED.code)
         return unrecorded()
 
 
