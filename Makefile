@@ -66,7 +66,7 @@ docs: setup ## write the generated reference pages
 	$(PY) -m pdp.dev.reference
 
 lock: ## renew requirements.lock and requirements-server.lock from pyproject.toml
-	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra notify --extra dev \
+	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra notify --extra otel --extra dev \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres \
 		--build-deps-for wheel -c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \

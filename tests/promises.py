@@ -515,6 +515,18 @@ PROMISES = {
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
     ),
+    "traces.tree": Promise(
+        "A traced decision is one span with a span a word below it, in the caller's own trace.",
+        "issue 7, item 9",
+    ),
+    "traces.discreet": Promise(
+        "No trace holds an argument, a credential, a person or any text that a caller made up.",
+        "issue 7, items 7 and 9",
+    ),
+    "traces.harmless": Promise(
+        "A collector that is away, hangs or lies neither slows a decision nor holds up the end of the service.",
+        "issue 7, item 9",
+    ),
     "api.overload": Promise(
         "Too much at once is turned away at once with a deny, and no adapter takes the room of another.",
         "issue 7, item 2",
