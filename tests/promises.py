@@ -207,6 +207,10 @@ PROMISES = {
         "A decision that is late is a recorded deny.",
         "architecture, section 4",
     ),
+    "serve.tls": Promise(
+        "With TLS only those get in who trust our certificate, and show theirs where that is demanded.",
+        "issue 7, build 8",
+    ),
     "serve.wasm": Promise(
         "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
         "issue 5, build 5",
