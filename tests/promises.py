@@ -19,6 +19,10 @@ PROMISES = {
         "The code keeps the house rules that a machine can check.",
         "architecture, section 1",
     ),
+    "house.bench": Promise(
+        "A figure of the bench is what the samples say, and a promised one that is missed is shown as missed.",
+        "issue 7, build 3",
+    ),
     "engine.contract": Promise(
         "Every way of reaching OPA answers alike: the result, or a refusal with its code.",
         "issue 3, build 2",
