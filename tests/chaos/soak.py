@@ -102,6 +102,7 @@ async def _break(soaked: Soaked, ground: Ground, began: float, seconds: float) -
         kinds = OTHERS if spent > REPLACED_UNTIL * seconds else [*REPLACING, *OTHERS]
         due = [fault for fault in due if fault in kinds] or ground.rng.sample(kinds, len(kinds))
         fault = due.pop()
+        ground.loop.breaking = fault.__name__
         try:
             await fault(ground)
             await ground.until(Call(cast.PEOPLE[2], None, "get_order", {"order": "o-back"}), "allow", BACK_WITHIN_S)
