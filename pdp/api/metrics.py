@@ -56,6 +56,8 @@ class Metrics:
             ["became"],
             registry=self.registry,
         )
+        for vote in ("approve", "deny"):
+            self._votes.labels(vote)
         for became in ("activated", "offered", "rejected"):
             self._renewals.labels(became)
         for became in ("delivered", "postponed", "dead"):
