@@ -126,7 +126,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
         waiting = _waiting(office, stack)
-        metrics.watch(Gauges(world, peps, projection, desk.places, waiting))
+        metrics.watch(Gauges(world, readiness, peps, projection, desk.places, waiting))
         _tell(settings, world, metrics, stack)
         voting = VotingDesk(world, Bulletin(), metrics.voted)
         console = _console(settings, voting, stack)
