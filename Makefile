@@ -4,7 +4,7 @@ BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants swaps profile chaos soak
+.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile chaos soak
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,9 +49,15 @@ rego: setup ## the policy pack: checks, tests with coverage, Regal, drift of gen
 	$$OPA test --capabilities capabilities.json --coverage --threshold 100 $(PACK) > /dev/null && \
 	$$REGAL lint . && $$REGAL test .regal/rules
 
-bench: setup ## measure raw OPA, our engine client and whole decisions in one run
+bench: setup ## measure raw OPA, our engine client, decisions, the adapter and large stores in one run, about seven minutes
 	$(PY) -m tests.bench
-	$(PY) -m tests.bench.scale
+
+bench-peers: setup ## the same question to other decision points, installed into build/bench/peers, in one run with ours
+	$(PY) -m tests.bench.peers
+
+bench-docs: setup ## both benches on a quiet machine, their figures and charts written into docs/performance.md
+	$(PY) -m tests.bench --write-docs
+	$(PY) -m tests.bench.peers --write-docs
 
 revocation: setup ## time from revoking on one replica to the deny on another, 200 times on each store
 	$(PY) -m tests.bench.revocation

@@ -79,6 +79,10 @@ PROMISES = {
         "A request arrives whole, within bounds of size and time, or is given up.",
         "architecture, section 4",
     ),
+    "api.hostile": Promise(
+        "Hostile HTTP ends as a problem or a closed connection: nothing is allowed or echoed, others are served.",
+        "issue 7, build 6",
+    ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
         "issue 3, build 7",
@@ -202,6 +206,10 @@ PROMISES = {
     "fault.deadline": Promise(
         "A decision that is late is a recorded deny.",
         "architecture, section 4",
+    ),
+    "serve.tls": Promise(
+        "With TLS only those get in who trust our certificate, and show theirs where that is demanded.",
+        "issue 7, build 8",
     ),
     "serve.wasm": Promise(
         "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
