@@ -523,6 +523,10 @@ PROMISES = {
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
     ),
+    "api.bounds": Promise(
+        "Everything that grows with what others do has a bound, and the page for operators says which.",
+        "issue 7, item 2",
+    ),
     "metrics.bounded": Promise(
         "No caller can make a new series of the metrics, whatever it names.",
         "issue 7, item 9",
