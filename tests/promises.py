@@ -527,6 +527,22 @@ PROMISES = {
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
     ),
+    "api.bounds": Promise(
+        "Everything that grows with what others do has a bound, and the page for operators says which.",
+        "issue 7, item 2",
+    ),
+    "metrics.bounded": Promise(
+        "No caller can make a new series of the metrics, whatever it names.",
+        "issue 7, item 9",
+    ),
+    "metrics.true": Promise(
+        "What the metrics say is what happened, and the dashboard and the alerts ask for nothing else.",
+        "issue 7, item 9",
+    ),
+    "alerts.fire": Promise(
+        "An alert is silent while all is well and fires when its part really breaks, and says what to do.",
+        "issue 7, item 9",
+    ),
     "traces.tree": Promise(
         "A traced decision is one span with a span a word below it, in the caller's own trace.",
         "issue 7, item 9",
