@@ -87,6 +87,10 @@ PROMISES = {
         "Hostile HTTP ends as a problem or a closed connection: nothing is allowed or echoed, others are served.",
         "issue 7, build 6",
     ),
+    "fuzz": Promise(
+        "Whatever bytes come as a query, a token or an engine's reply are read as what they say, or refused.",
+        "issue 7, build 6",
+    ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
         "issue 3, build 7",
