@@ -79,6 +79,10 @@ PROMISES = {
         "A request arrives whole, within bounds of size and time, or is given up.",
         "architecture, section 4",
     ),
+    "cli.doctor": Promise(
+        "`pdp doctor` finds what is wrong with a deployment, says what to do, and changes nothing.",
+        "issue 7, build 8",
+    ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
         "issue 3, build 7",
