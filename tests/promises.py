@@ -91,6 +91,10 @@ PROMISES = {
         "Whatever bytes come as a query, a token or an engine's reply are read as what they say, or refused.",
         "issue 7, build 6",
     ),
+    "cli.doctor": Promise(
+        "`pdp doctor` finds what is wrong with a deployment, says what to do, and changes nothing.",
+        "issue 7, build 8",
+    ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
         "issue 3, build 7",
