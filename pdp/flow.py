@@ -181,8 +181,8 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
         return verdict
     try:
         when = asyncio.get_running_loop().time() + world.record_within
-        with defended(case.id, world.deadlines.at(when)):
-            return await settle(case, verdict, world)
+        with defended(case.id):
+            return await world.deadlines.keep(when, settle(case, verdict, world))
     except Refused as refusal:
         return refused(refusal)
 
