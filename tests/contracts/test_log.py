@@ -100,6 +100,7 @@ async def test_a_kind_that_is_not_in_the_table_is_not_written(log: Log) -> None:
 
 
 @pytest.mark.promise("log.one_writer")
+@pytest.mark.fault("service.second")
 async def test_a_second_writer_of_the_same_directory_is_refused(log: Log, clock: FakeClock) -> None:
     with pytest.raises(Fault, match="Another process writes the log"):
         Log(log.directory, clock)
