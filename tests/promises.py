@@ -11,6 +11,10 @@ class Promise(NamedTuple):
 
 
 PROMISES = {
+    "house.faults": Promise(
+        "Every row of the fail-closed table has a test that really breaks its part, and they are counted.",
+        "issue 7, shows when done",
+    ),
     "house.promises": Promise(
         "Every promise has a test and every test names its promise.",
         "issue 3, how we test",
@@ -214,6 +218,38 @@ PROMISES = {
     "fault.unexpected": Promise(
         "Whatever else goes wrong is a recorded deny.",
         "architecture, section 4",
+    ),
+    "fault.opa_late": Promise(
+        "An OPA that answers late, with an error or with half an answer is a recorded deny.",
+        "architecture, section 4",
+    ),
+    "fault.opa_empty": Promise(
+        "A policy that lists no rules allows nothing, and the service is not ready.",
+        "architecture, section 4",
+    ),
+    "fault.store_broken": Promise(
+        "A locked, overwritten or slow store is a recorded deny in time, and calls are allowed once it is well.",
+        "issue 7, build 5",
+    ),
+    "fault.log_broken": Promise(
+        "A log on a full, hanging or failing disk, or changed by others, answers nobody but by 503, and recovers.",
+        "issue 7, build 5",
+    ),
+    "fault.clock": Promise(
+        "A clock that jumps, either way, makes nothing valid that is not, and calls are allowed again after it.",
+        "issue 7, build 5",
+    ),
+    "fault.keys_gone": Promise(
+        "Without an issuer's keys its callers are denied on record, and allowed when the keys are back.",
+        "issue 7, build 5",
+    ),
+    "fault.client_gone": Promise(
+        "A call whose asker is gone ends by its deadline, on record, and leaves nothing behind.",
+        "issue 7, build 5",
+    ),
+    "fault.stopping": Promise(
+        "A service that is told to stop answers what is under way, and takes nothing new.",
+        "issue 7, build 5",
     ),
     "fault.deadline": Promise(
         "A decision that is late is a recorded deny.",

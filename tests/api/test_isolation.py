@@ -174,7 +174,7 @@ class Two:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def two(stage: Stage) -> Two:
     """Return two adapters, and ids of a third."""
-    rights = [*RIGHTS]
+    rights: list[str] = [*RIGHTS]
     keys = [await add_pep(stage.settings, stage.clock, (name,), rights) for name in ("crm", "payments")]
     await stage.service.peps.poll()
     elsewhere, beside = ({"Authorization": f"Bearer {key}"} for key in keys)
