@@ -4,7 +4,7 @@ BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile
+.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile chaos soak fuzz faults
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ revocation: setup ## time from revoking on one replica to the deny on another, 2
 swaps: setup ## replace the policy 50 times under load, with an OPA of ours and with a sidecar; prints how long it takes
 	$(BIN)/pytest -q -s -m slow tests/flow/test_swaps.py
 
+fuzz: setup ## feed hostile bytes to what reads them, guided by coverage, for MINUTES (10); the last line counts
+	$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10)
+
 compose-test: ## build the images, start the compose file for real, and call through it (skips without Docker)
 	bash tests/compose/run
 
@@ -72,7 +75,7 @@ docs: setup ## write the generated reference pages
 	$(PY) -m pdp.dev.reference
 
 lock: ## renew requirements.lock and requirements-server.lock from pyproject.toml
-	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra notify --extra dev \
+	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra notify --extra otel --extra dev \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres \
 		--build-deps-for wheel -c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
@@ -87,5 +90,14 @@ wheel: setup ## build the wheel with the compiled default pack in it, which need
 mutants: setup ## change every rule in many small ways; the pack's own tests must notice 95 % of them
 	$(PY) -m tests.mutants
 
+faults: setup ## the fail-closed table and the tests that break each row; PROVE=1 switches controls off, which they must catch
+	$(PY) -m tests.faults $(if $(PROVE),--prove)
+
 profile: setup ## where a decision's CPU time goes, by thread, step and function; writes build/bench/profile.folded too
 	$(PY) -m tests.bench.profile
+
+chaos: setup ## kill -9 of the PDP, its OPA and both, ROUNDS=300 times under load; every answer is looked up in the log
+	$(PY) -m tests.chaos --rounds $(or $(ROUNDS),300)
+
+soak: setup ## MINUTES=20 of load at 70 % with parts breaking all the time; every answer against an oracle, memory flat
+	$(PY) -m tests.chaos.soak --minutes $(or $(MINUTES),20)

@@ -6,6 +6,7 @@ knows every field a rule may use. A reply that is not exactly a `Verdict` is a d
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from msgspec import Struct, field
 from .answer import ApprovalTicket, Reason, Risk
 from .answer import Decision as Effect
 from .engine import VERDICT
+from .engine.reply import read_result
 from .enrich import AgentFacts, DelegationFacts, Facts, PersonFacts
 from .errors import REFUSALS, OtherPolicy, Refused
 from .identify import Caller, Client, Mode, Session, Token
@@ -127,7 +129,11 @@ async def decide(case: Case, world: World) -> Verdict:
 async def judged(case: Case, asked: PolicyInput) -> Verdict:
     """Ask the policy about an input. Raises `Refused` as `decide` does."""
     pack, engine = case.policy.pack, case.policy.engine
-    body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
+    began = time.perf_counter()
+    try:
+        body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
+    finally:
+        case.policy.asked.add(time.perf_counter() - began)
     return verdict_from(read_reply(body, pack), pack)
 
 
@@ -163,10 +169,7 @@ def clock_input(moment: datetime, zone: ZoneInfo) -> ClockInput:
 
 def read_reply(body: bytes, pack: Pack) -> Reply:
     """Read the policy's reply; whatever contradicts itself or the loaded pack is refused, never repaired."""
-    try:
-        reply = msgspec.json.decode(body, type=Reply)
-    except msgspec.DecodeError as error:
-        raise Refused("engine.garbled", str(error)) from None
+    reply = read_result(body, Reply)
     if reply.revision != pack.revision:
         raise OtherPolicy(pack.revision, reply.revision)
     must_know(pack, permits=reply.permits, guards=reply.broken_guards, gates=reply.shut_gates)

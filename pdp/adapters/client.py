@@ -1,6 +1,7 @@
 """Ask the PDP. Whatever goes wrong on the way is one exception, and the adapter denies on it: there is no fail-open."""
 
 import logging
+import ssl
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from ..answer import Answer, Reason, read_answer
-from ..errors import REFUSALS, Fault, Refused
+from ..errors import NOT_JSON, REFUSALS, Fault, Refused
 from ..net import JsonClient, NoReply, Reply
 from ..query import Credential, Query
 
@@ -77,18 +78,28 @@ class _Problem(Struct, frozen=True):
 class Client:
     """The PDP at `url` (or behind the unix socket `uds`), asked with an adapter's `key` within `deadline_s` seconds.
 
-    One pool of connections; opens when first used and again after `close`. Raises `Fault` for a URL or key that
-    cannot be one.
+    `tls` says whom to trust and what to show, as `pdp.net.trusted` returns it; default: the usual CAs, and nothing. One
+    pool of connections; opens when first used and again after `close`. Raises `Fault` for a URL or key that cannot be
+    one.
     """
 
-    def __init__(self, url: str, key: str, deadline_s: float = DEADLINE_S, uds: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        deadline_s: float = DEADLINE_S,
+        uds: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         secret = key.strip()
         if not secret or not secret.isascii() or not secret.isprintable():
             raise Fault("The adapter's key is empty or not a key: make one with `pdp keys create`.")
         if not deadline_s > 0:
             raise Fault("The adapter's deadline takes more than 0 seconds.")
-        self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)
-        self._watch = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)  # waits in nobody's way
+        self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds, tls=tls)
+        self._watch = JsonClient(
+            url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds, tls=tls
+        )  # waits in nobody's way
         self._deadline_s = deadline_s
         if self._http.is_open_line:
             logger.warning("%s is plain http to another machine: keys and tokens can be read on the way", url)
@@ -100,7 +111,7 @@ class Client:
         """
         try:
             answer = read_answer(await self._ask("/v1/decisions", _json(query)))
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise PdpAway("pdp.garbled", str(error)) from None
         if answer.decision == "allow" and answer.receipt is None:
             raise PdpAway("pdp.garbled", f"{answer.id} is an allow without a receipt")
@@ -112,7 +123,7 @@ class Client:
         body = await self._ask("/v1/tools/visible", _json(listing))
         try:
             reply = msgspec.json.decode(body, type=_Visible)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise PdpAway("pdp.garbled", str(error)) from None
         return frozenset(sight.name for sight in reply.tools if sight.visible)
 
@@ -129,7 +140,7 @@ class Client:
         body = await _answered(self._watch.get(path, wait_s + SLOW_S))
         try:
             return msgspec.json.decode(body, type=Standing)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise PdpAway("pdp.garbled", str(error)) from None
 
     async def close(self) -> None:
@@ -162,7 +173,7 @@ def _away(reply: Reply) -> PdpAway:
     """Say why there is no answer, as far as the PDP said so itself."""
     try:
         problem = msgspec.json.decode(reply.body, type=_Problem)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         problem = _Problem()
     note = f"status {reply.status} {problem.code}".rstrip()
     if reply.status == NOT_RECORDED and problem.decision == "deny":

@@ -16,12 +16,14 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ..deadlines import Deadlines
-from ..errors import Fault, Refused
+from ..errors import NOT_JSON, Fault, Refused
+from .reply import must_be_unique
 from .wire import OK, Connection, Lost, Response
 
 CONNECTIONS = 2 * (os.cpu_count() or 1)  # measured: OPA is saturated at this many
 MAX_WAITING = 1024  # at 4,000 answers a second a longer queue could not be served before its deadline of 0.2 s
 DEFAULT_PORT = 8181  # OPA's own
+ALONE = b'{"result":}'
 HEALTH = b"GET /health HTTP/1.1\r\nHost: opa\r\nConnection: close\r\n\r\n"
 
 
@@ -60,11 +62,22 @@ class OpaClient:
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
         self._closed = False
+        self._lost = False
 
     @property
     def revision(self) -> str:
         """Return the digest of the policy that every answer must come from."""
         return self._revision
+
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait for a connection."""
+        return self._waiting
+
+    @property
+    def running(self) -> bool:
+        """Say whether there was a connection when somebody last asked, or nobody has asked yet."""
+        return not self._lost
 
     async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
         """Evaluate `data.<entrypoint>` on `document`; see `Engine.evaluate` for the refusals."""
@@ -142,10 +155,12 @@ class OpaClient:
             else:
                 _, connection = await loop.create_connection(self._opened, *self._address)
         except OSError as error:
+            self._lost = True
             raise Refused("engine.unavailable", f"no connection to OPA at {self._url}: {error}") from None
         if self._closed or connection.gone.done():
             connection.abort()
             raise Refused("engine.unavailable", f"the connection to OPA at {self._url} was closed as it opened")
+        self._lost = False
         self._open.add(connection)
         return connection
 
@@ -187,10 +202,12 @@ def result_of(response: Response) -> bytes:
         raise Refused("engine.garbled", f"OPA answered {response.status}: {response.body[:200]!r}")
     try:
         result = msgspec.json.decode(response.body, type=Envelope).result
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise Refused("engine.garbled", f"OPA's answer is not the JSON we expect: {error}") from None
     if result is UNSET:
         raise Refused("engine.undefined", "OPA answered without a result")
+    if len(response.body.strip()) != len(ALONE) + len(result):  # otherwise there is no room for another member
+        must_be_unique(response.body)
     return bytes(result)
 
 
