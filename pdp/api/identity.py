@@ -133,7 +133,7 @@ def _converted(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        logger.warning("a body is not a %s: %s", kind.__name__, error)
+        logger.warning("a body is not a %s: %a", kind.__name__, str(error))
         raise Rejected(400, "query.malformed", "The body does not have the form; the PDP's log says where.") from None
 
 

@@ -36,3 +36,23 @@ async def test_an_if_match_that_is_no_revision_is_a_problem(pdp: Bench, tag: str
     headers = {**given, b"If-Match": tag.encode("latin-1")}
     response = await pdp.http.post("/v1/identity/feeds", content=b'{"source": "x"}', headers=headers)
     assert (response.status_code, response.json()["code"]) == (400, "http.if_match")
+
+
+@pytest.mark.promise("api.hostile")
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/identity/person/alice/revoke", {"reason": "r", "x\nERROR forged": 1}),
+        ("/v1/signals", {"id": "s", "entity_kind": "person", "entity": "alice", "code": "x\nERROR forged"}),
+    ],
+)
+async def test_no_order_writes_a_line_of_its_own_into_the_log(
+    pdp: Bench, caplog: pytest.LogCaptureFixture, path: str, body: dict[str, object]
+) -> None:
+    key = await add_pep(pdp.settings, pdp.clock, scopes=["identity", "signals"])
+    await pdp.service.peps.poll()
+    response = await pdp.post(path, {**body, "observed_at": "2026-01-05T10:00:00Z"}, Authorization=f"Bearer {key}")
+    assert response.status_code == 400
+    said = [record.getMessage() for record in caplog.records]
+    assert all(line.isprintable() for line in said), said

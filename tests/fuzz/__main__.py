@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import re
 import subprocess
 import sys
@@ -30,8 +31,8 @@ class Run:
     findings: int = 0
 
     def __str__(self) -> str:
-        said = f"{self.target} {self.executions:,} executions, {self.covered} branches, corpus {self.corpus}"
-        return f"{said}, {self.findings} findings"
+        seen = f", {self.covered} branches, corpus {self.corpus}" if self.covered else ""
+        return f"{self.target} {self.executions:,} executions{seen}, {self.findings} findings"
 
     def read(self, line: str) -> None:
         """Learn from a line of libFuzzer's."""
@@ -82,6 +83,7 @@ def face(target: str, chosen: argparse.Namespace, seconds: float) -> Run:
     """Ask the whole HTTP face for so long; what is wrong is one finding, and in a file."""
     from .api import conform
 
+    logging.disable(logging.WARNING)  # the service says of each bad order why it is refused
     say(f"{target}: schemathesis asks for {seconds:.0f} s")
     flags = ("--seed", str(chosen.seed), "--max-examples", "100000", "--max-time", f"{seconds / 2:.0f}")
     with tempfile.TemporaryDirectory() as folder:
