@@ -3,12 +3,11 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from ..flow import World
 from ..readiness import Readiness
 from .metrics import Metrics
 
 
-def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
+def router(readiness: Readiness, metrics: Metrics) -> APIRouter:
     """Return the routes `/livez`, `/readyz` and `/metrics`."""
     routes = APIRouter(tags=["health"])
 
@@ -21,7 +20,6 @@ def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
     async def readyz(response: Response) -> dict[str, str]:
         """Say whether a known allow and a known deny come back right; what did not is in the service's own log."""
         problem = await readiness.problem()
-        metrics.ready(problem is None)
         if problem is None:
             return {"status": "ready"}
         response.status_code = 503
@@ -30,7 +28,7 @@ def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
     @routes.get("/metrics", response_class=PlainTextResponse)
     async def numbers(_request: Request) -> Response:
         """Return Prometheus metrics."""
-        body, kind = metrics.page(world)
+        body, kind = metrics.page()
         return Response(body, media_type=kind)
 
     return routes

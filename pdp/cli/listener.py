@@ -12,6 +12,7 @@ import json
 import resource
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,6 +20,8 @@ from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..errors import Fault
 
 MAX_HEAD_BYTES = 32 * 1024  # request line and headers; a key, a traceparent and a proxy's additions need 2
 MAX_HEADERS = 100  # a client and the proxies before us add 30 at most; each costs memory whatever its length
@@ -198,6 +201,30 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_stop = on_stop
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen (called by `serve`). With TLS by ourselves: uvicorn gives a stranger 60 s for the handshake."""
+        context = self.config.ssl
+        if context is None:
+            await super().startup(sockets)
+            return
+        known, within_s = self.config, ARRIVES_WITHIN_S
+        given: dict[str, Any] = {"ssl": context, "ssl_handshake_timeout": within_s, "backlog": known.backlog}
+        places: list[dict[str, Any]] = [{"sock": bound} for bound in sockets or []]
+        places = places or [{"host": known.host, "port": known.port}]
+        loop = asyncio.get_running_loop()
+        try:
+            self.servers = [await loop.create_server(self._protocol, **place, **given) for place in places]
+        except OSError as error:
+            raise Fault(f"Nothing can listen at {known.host}:{known.port} ({error.strerror}): see what does.") from None
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        known = cast("Any", self.config)
+        made: asyncio.Protocol = known.http_protocol_class(
+            config=known, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let go of what is held, then stop (called by `serve`)."""
         self._on_stop()
@@ -226,6 +253,7 @@ def server_for(
     port: int,
     grace_s: int,
     on_stop: Callable[[], None] = lambda: None,
+    tls: ssl.SSLContext | None = None,
     most: int | None = None,
 ) -> Server:
     """Return a server of `app`; when told to stop, it calls `on_stop`, and requests in flight get `grace_s` seconds.
@@ -243,6 +271,7 @@ def server_for(
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=grace_s,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
     return Server(config, on_stop)
 
