@@ -357,7 +357,7 @@ def _application(desk: decisions.Desk, parts: Iterable[APIRouter], console: App 
         routes.include_router(part)
     handle_problems(routes, desk.rejected)
     kinds = [group.KINDS for group in (decisions, identity, approvals, signals, policy)]
-    describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS)
+    describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS | approvals.SCHEMAS)
     rest = with_request_ids(routes, desk.world.now)
     pages = with_request_ids(console, desk.world.now) if console else rest
 

@@ -24,7 +24,7 @@ from .admission import Overloaded, Places
 from .decisions import Desk
 from .http import header
 from .idempotency import Replays
-from .openapi import answers, reads
+from .openapi import answers, one_of, reads
 
 B = TypeVar("B", bound=Struct)
 KEY = "pdp_"  # how a key of ours begins
@@ -54,6 +54,7 @@ class Inbox(Struct, frozen=True):
     approvals: list[ApprovalShown]
 
 
+SCHEMAS = {"ApprovalSeen": one_of("ApprovalStatus", "ApprovalShown")}  # to an adapter, and to a person
 KINDS: list[type] = [ApprovalStatus, ApprovalShown, VoteBody, TakeBackBody, Inbox]
 """What the OpenAPI description names."""
 
@@ -70,14 +71,14 @@ def router(desk: Desk, voting: VotingDesk) -> APIRouter:
 def _see(routes: APIRouter, counter: "_Counter") -> None:
     keyed: dict[str, Any] = {"security": [{"key": []}]}
 
-    @routes.get("", openapi_extra=keyed, responses=answers("Inbox", 401, 403, 429, 503))
+    @routes.get("", openapi_extra=keyed, responses=answers("Inbox", 503))
     async def inbox(request: Request) -> Response:
         """Return the open requests that the person who asks may vote on, under the policy in force."""
         voter = await counter.person(request)
         waiting = await counter.voting.opened(voter)
         return _json(msgspec.json.encode(Inbox([shown_to_a_person(row, [], None) for row in waiting])))
 
-    @routes.get("/{id}", openapi_extra=keyed, responses=answers("ApprovalShown", 400, 401, 403, 404, 429, 503))
+    @routes.get("/{id}", openapi_extra=keyed, responses=answers("ApprovalSeen", 404, 503))
     async def show(id: str, request: Request, wait: float = 0.0) -> Response:  # noqa: A002  # contracts, section 1
         """Return a request: its status to an adapter, all of it to a person. With `wait`, once it is decided."""
         who = await counter.admitted(request)
@@ -90,7 +91,7 @@ def _see(routes: APIRouter, counter: "_Counter") -> None:
 
 
 def _act(routes: APIRouter, counter: "_Counter") -> None:
-    refusals = (400, 401, 403, 404, 409, 413, 415, 429, 503)
+    refusals = (404, 409, 413, 415, 503)
 
     @routes.post("/{id}/votes", openapi_extra=reads(VoteBody), responses=answers("ApprovalShown", *refusals))
     async def vote(id: str, request: Request) -> Response:  # noqa: A002  # contracts, section 1

@@ -29,7 +29,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.get(
         "/decisions/{id}",
         openapi_extra={"security": [{"key": []}]},
-        responses=answers("Decided", 401, 403, 404, 429, 503),
+        responses=answers("Decided", 404, 503),
     )
     async def decided(id: str, request: Request) -> Response:  # noqa: A002  # the name in contracts, section 1
         """Return what was decided, on which facts, and what became of it. 404 until the projection has it."""

@@ -158,16 +158,12 @@ def router(desk: Desk) -> APIRouter:
     """Return the decision routes that go through the router. `POST /v1/decisions` itself does not: `decide_route`."""
     routes = APIRouter(prefix="/v1", tags=["decisions"])
 
-    @routes.post(
-        "/decisions", openapi_extra=reads(Query), responses=answers("Answer", 400, 401, 403, 409, 413, 415, 429, 503)
-    )
+    @routes.post("/decisions", openapi_extra=reads(Query), responses=answers("Answer", 409, 413, 415, 503))
     async def decide(_request: Request) -> Response:
         """May this caller call this tool with these arguments? 200 whenever a decision was taken, deny included."""
         raise AssertionError("decide_route stands in front of the router")
 
-    @routes.post(
-        "/decisions/batch", openapi_extra=reads(Batch), responses=answers("Answers", 400, 401, 403, 413, 415, 429)
-    )
+    @routes.post("/decisions/batch", openapi_extra=reads(Batch), responses=answers("Answers", 413, 415, 503))
     async def decide_many(request: Request) -> Response:
         """Decide up to 100 queries; each item is an answer or a problem, in the order asked."""
         pep = desk.admit(request.scope)
@@ -175,9 +171,7 @@ def router(desk: Desk) -> APIRouter:
         with desk.places.taken(pep.id):
             return _json(await batch(value, pep, request.scope["request_id"], desk))
 
-    @routes.post(
-        "/tools/visible", openapi_extra=reads(Listing), responses=answers("Visible", 400, 401, 403, 413, 415, 429, 503)
-    )
+    @routes.post("/tools/visible", openapi_extra=reads(Listing), responses=answers("Visible", 413, 415, 503))
     async def list_visible(request: Request) -> Response:
         """Which of these tools may the caller call at all? One record for the whole list."""
         pep = desk.admit(request.scope)
@@ -191,7 +185,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.post(
         "/decisions/{id}/outcome",
         openapi_extra=reads(Outcome),
-        responses=answers("Told", 400, 401, 403, 404, 409, 413, 415, 429, 503),
+        responses=answers("Told", 404, 409, 413, 415, 503),
     )
     async def tell_outcome(id: str, request: Request) -> Response:  # noqa: A002  # the name in contracts, section 1
         """Take what became of a call, once, from the adapter that asked."""

@@ -1,6 +1,7 @@
 """The identity store over HTTP (contracts, section 1): who is registered, feeds, kill switches. Scope `identity`."""
 
 import logging
+import re
 from typing import Literal, TypeVar
 
 import msgspec
@@ -59,7 +60,7 @@ def router(desk: Desk) -> APIRouter:
     office = Office(desk.store, desk.world.log, desk.world.now)
     _killing(routes, desk, office)
 
-    @routes.post("/feeds", openapi_extra=reads(Feed), responses=answers("Imported", 400, 401, 403, 409, 412, 413, 503))
+    @routes.post("/feeds", openapi_extra=reads(Feed), responses=answers("Imported", 409, 412, 413, 415, 503))
     async def feeds(request: Request, dry_run: bool = False, prune: str | None = None) -> Response:
         """Bring in a feed: all of it or nothing. `If-Match` with an identity revision: only if it is still that."""
         desk.admit(request.scope, "identity")
@@ -73,7 +74,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.get(
         "/{kind}/{id:path}",
         openapi_extra={"security": [{"key": []}]},
-        responses=answers("Principal", 401, 403, 404, 503),
+        responses=answers("Principal", 404, 503),
     )
     async def show(kind: Literal["person", "agent"], id: str, request: Request) -> Response:  # noqa: A002
         """Return a person or an agent with every right and its way; the ETag is the identity revision."""
@@ -88,7 +89,7 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _killing(routes: APIRouter, desk: Desk, office: Office) -> None:
-    problems = (400, 401, 403, 404, 413, 415, 429, 503)
+    problems = (404, 409, 413, 415, 503)
 
     @routes.post("/{kind}/{id:path}/revoke", openapi_extra=reads(Order), responses=answers("Revoked", *problems))
     async def stop(kind: Kind, id: str, request: Request) -> Response:  # noqa: A002  # the name in contracts
@@ -123,7 +124,7 @@ def _expected(scope: Scope) -> int | None:
     given = header(scope, b"if-match")
     if given is None:
         return None
-    if not given.strip('"').isdecimal():
+    if not re.fullmatch(r'"?[0-9]{1,18}"?', given):
         raise Rejected(400, "http.if_match", "If-Match takes one identity revision, as an ETag gave it.")
     return int(given.strip('"'))
 
@@ -132,7 +133,7 @@ def _converted(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        logger.warning("a body is not a %s: %s", kind.__name__, error)
+        logger.warning("a body is not a %s: %a", kind.__name__, str(error))
         raise Rejected(400, "query.malformed", "The body does not have the form; the PDP's log says where.") from None
 
 

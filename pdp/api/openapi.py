@@ -36,6 +36,7 @@ PROBLEMS = {
     429: "Too often.",
     503: "Not recorded, or too much under way: denied.",
 }
+ALWAYS = (400, 401, 403, 429)  # a header sent twice, no key, no right, too often
 FASTAPI_422 = "Validation Error"
 FASTAPI_OWN = {"HTTPValidationError", "ValidationError"}
 SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "A key from `pdp keys create`."}}
@@ -49,13 +50,13 @@ def reads(kind: type) -> dict[str, Any]:
 
 
 def answers(name: str, *problems: int) -> dict[int | str, dict[str, Any]]:
-    """Return `responses` for a route that sends the schema of that name, or one of these problems."""
+    """Return `responses` for a keyed route that sends that schema, one of these problems, or of `ALWAYS`."""
     schema = {"$ref": f"#/components/schemas/{name}"}
     found: dict[int | str, dict[str, Any]] = {
         200: {"description": "Done.", "content": {"application/json": {"schema": schema}}}
     }
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for status in problems:
+    for status in sorted({*ALWAYS, *problems}):
         found[status] = {"description": PROBLEMS[status], "content": content}
     return found
 
@@ -111,8 +112,9 @@ def handle_problems(routes: FastAPI, count: Callable[[str], None]) -> None:
 
     @routes.exception_handler(HTTPException)
     async def http(_request: Request, error: Exception) -> Response:
-        status = getattr(error, "status_code", 500)
-        return _problem(Rejected(status, f"http.{status}", str(getattr(error, "detail", "error"))))
+        assert isinstance(error, HTTPException)  # noqa: S101  # FastAPI calls it for nothing else
+        headers = dict(error.headers or {})  # such as Allow, which a 405 must have (RFC 9110, section 15.5.6)
+        return _problem(Rejected(error.status_code, f"http.{error.status_code}", error.detail, headers=headers))
 
 
 def with_request_ids(routes: App, now: Clock) -> App:

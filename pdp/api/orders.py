@@ -23,5 +23,5 @@ async def carried_out(work: Awaitable[T], problems: Mapping[type[Fault], Rejecte
     except StoreUnavailable:
         raise Rejected(503, "store.unavailable", "The store cannot be reached now.") from None
     except Fault as fault:
-        logger.warning("an order was refused: %s", fault)
+        logger.warning("an order was refused: %a", str(fault))  # it quotes the body: no line of a stranger's in our log
         raise next(problem for kind, problem in problems.items() if isinstance(fault, kind)) from None

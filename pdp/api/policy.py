@@ -77,13 +77,13 @@ def router(desk: Desk, renewal: Renewal) -> APIRouter:
     routes = APIRouter(prefix="/v1/policy", tags=["policy"])
     keyed: dict[str, Any] = {"security": [{"key": []}]}
 
-    @routes.get("", openapi_extra=keyed, responses=answers("PolicyShown", 401, 403, 429, 503))
+    @routes.get("", openapi_extra=keyed, responses=answers("PolicyShown", 503))
     async def show(request: Request) -> Response:
         """Return the policy in force, its rules and their words, and why the last change was refused, if it was."""
         desk.admit(request.scope, "policy")
         return _json(shown(renewal))
 
-    @routes.post("/activate", openapi_extra=keyed, responses=answers("Renewed", 401, 403, 422, 429, 503))
+    @routes.post("/activate", openapi_extra=keyed, responses=answers("Renewed", 422, 503))
     async def activate(request: Request) -> Response:
         """Read the folders again now. 422 with every problem when they are refused; the policy in force then stays."""
         pep = desk.admit(request.scope, "policy")
@@ -95,7 +95,7 @@ def router(desk: Desk, renewal: Renewal) -> APIRouter:
             return _refused(fault)
         return _json(Renewed(renewal.policy.newest.pack.revision, change))
 
-    @routes.get("/bundle", openapi_extra=keyed, responses=answers("Renewed", 400, 401, 403, 429, 503) | BUNDLE)
+    @routes.get("/bundle", openapi_extra=keyed, responses=answers("Renewed", 503) | BUNDLE)
     async def bundle(request: Request) -> Response:
         """Return the checked bundle; with `If-None-Match` and `Prefer: wait=N`, as soon as there is another, or 304."""
         desk.admit(request.scope, "policy")

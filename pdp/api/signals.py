@@ -29,7 +29,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.post(
         "/signals",
         openapi_extra=reads(SignalBody),
-        responses=answers("Taken", 400, 401, 403, 404, 409, 413, 415, 429, 503),
+        responses=answers("Taken", 404, 409, 413, 415, 503),
     )
     async def take(request: Request) -> Response:
         """Take a signal about a person, an agent or a session, once; the same again gets the same answer."""
@@ -40,7 +40,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.delete(
         "/signals/{id:path}",
         openapi_extra={"security": [{"key": []}]},
-        responses=answers("Taken", 400, 401, 403, 404, 429, 503),
+        responses=answers("Taken", 404, 503),
     )
     async def take_back(id: str, request: Request) -> Response:  # noqa: A002  # as the source named it
         """Withdraw a signal that this key sent; returns what it was."""

@@ -90,6 +90,7 @@ class Bounded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the clock anew (called by the parser)."""
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self.waiting_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -121,6 +122,11 @@ class Bounded(HttpToolsProtocol):
         """Stop the clock (called by the parser)."""
         super().on_message_complete()
         self.waiting_since, self._before_head, self._got_on = None, True, True
+        if self.cycle.response_complete:  # answered before its body came: uvicorn's own timer ended with the body
+            self.idle_since = self.loop.time()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """Note since when it is idle, if it is (called by uvicorn)."""

@@ -1,15 +1,19 @@
 """`python -m tests.fuzz`: each target for its share of the time. Exit status 1 with findings, which are in build/."""
 
 import argparse
+import asyncio
+import logging
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import randbelow
 
 TARGETS = ("body", "token", "engine")
+API = "api"  # the whole HTTP face, by schemathesis: its executions are requests
 SAY_EVERY_S = 10.0
 LARGEST = 8192  # bytes of an input: deep and odd enough, and fast
 STATE = re.compile(r"^#(\d+)\t.*?cov: (\d+) ft: \d+ corp: (\d+)/")
@@ -27,8 +31,8 @@ class Run:
     findings: int = 0
 
     def __str__(self) -> str:
-        said = f"{self.target} {self.executions:,} executions, {self.covered} branches, corpus {self.corpus}"
-        return f"{said}, {self.findings} findings"
+        seen = f", {self.covered} branches, corpus {self.corpus}" if self.covered else ""
+        return f"{self.target} {self.executions:,} executions{seen}, {self.findings} findings"
 
     def read(self, line: str) -> None:
         """Learn from a line of libFuzzer's."""
@@ -48,7 +52,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="executions a target, instead of a time")
     parser.add_argument("--seed", type=int, default=1 + randbelow(10**9), help="to repeat a run (default: any)")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"), help="for findings and the corpus")
-    parser.add_argument("targets", nargs="*", default=list(TARGETS), help=f"of {', '.join(TARGETS)} (default: all)")
+    parser.add_argument(
+        "targets", nargs="*", default=[*TARGETS, API], help=f"of {', '.join([*TARGETS, API])} (default: all)"
+    )
     return parser.parse_args()
 
 
@@ -73,6 +79,22 @@ def fuzz(target: str, chosen: argparse.Namespace, seconds: float) -> Run:
     return run
 
 
+def face(target: str, chosen: argparse.Namespace, seconds: float) -> Run:
+    """Ask the whole HTTP face for so long; what is wrong is one finding, and in a file."""
+    from .api import conform
+
+    logging.disable(logging.WARNING)  # the service says of each bad order why it is refused
+    say(f"{target}: schemathesis asks for {seconds:.0f} s")
+    flags = ("--seed", str(chosen.seed), "--max-examples", "100000", "--max-time", f"{seconds / 2:.0f}")
+    with tempfile.TemporaryDirectory() as folder:
+        done = asyncio.run(conform(Path(folder), *flags))
+    if done.wrong:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        (chosen.out / f"{target}.txt").write_text(done.wrong)
+        say(done.wrong)
+    return Run(target, executions=done.cases, findings=int(bool(done.wrong)))
+
+
 def say(text: str) -> None:
     """Show progress, a line at a time, with or without a terminal."""
     print(f"fuzz: {text}", file=sys.stderr, flush=True)
@@ -82,7 +104,10 @@ def main() -> None:
     """Fuzz each target, print, judge."""
     chosen = options()
     say(f"seed {chosen.seed}")
-    runs = [fuzz(target, chosen, chosen.minutes * 60 / len(chosen.targets)) for target in chosen.targets]
+    runs = [
+        (face if target == API else fuzz)(target, chosen, chosen.minutes * 60 / len(chosen.targets))
+        for target in chosen.targets
+    ]
     found = sum(run.findings for run in runs)
     if found:
         print(f"what was found is in {chosen.out}: mend it, and move the file to tests/fuzz/found as a regression test")
