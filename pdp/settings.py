@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     notify_urls_file: Path | None = Field(
         default=None, description="Apprise URLs (0600), one a line: chats and mailboxes that are told of approvals."
     )
+    traces: bool = Field(
+        default=False,
+        description="Send an OpenTelemetry trace of decisions (`mcp-pdp[otel]`); where to, and how many: `OTEL_*`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Of the service's own log."
     )

@@ -34,6 +34,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.types import INVALID_PARAMS
+from opentelemetry.trace import get_current_span  # the SDK's own dependency
 from pydantic import AnyHttpUrl, BaseModel
 
 from ..answer import Answer
@@ -299,7 +300,11 @@ def _context(ctx: Context) -> dict[str, Any]:
 
 def _meta(ctx: Context) -> Mapping[str, Any]:
     meta = (ctx.params or {}).get("_meta")
-    return meta if isinstance(meta, Mapping) else {}
+    given = meta if isinstance(meta, Mapping) else {}
+    here = get_current_span().get_span_context()  # the server's span of this call; below the client's, if it named one
+    if not here.is_valid:
+        return given
+    return {**given, "traceparent": f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"}
 
 
 def _uncached(ctx: Context) -> dict[str, Any]:

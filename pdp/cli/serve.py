@@ -46,8 +46,9 @@ def serve(
     named = {"host": host, "port": port, "worker": worker}
     given = {name: value for name, value in named.items() if value is not None}
     settings = load(**given)
-    for chatty in ("alembic", "httpx", "uvicorn.error"):
+    for chatty in ("alembic", "httpx"):
         logging.getLogger(chatty).setLevel("WARNING")
+    logging.getLogger("uvicorn.error").setLevel("ERROR")  # it warns of every request that is none: strangers write it
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     must_not_be_overheard(settings)
     if workers is not None and workers > 1:

@@ -78,10 +78,11 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bearers(stage: Stage) -> dict[str, dict[str, str]]:
     """Return headers of every kind of credential, a key for each right among them, good for all servers."""
-    keys = {right: await add_pep(stage.settings, stage.clock, ("*",), [right]) for right in RIGHTS}
+    keys: dict[str, str] = {right: await add_pep(stage.settings, stage.clock, ("*",), [right]) for right in RIGHTS}
     await stage.service.peps.poll()
     shown = {**keys, "garbage": "pdp_0_x", PERSON: stage.token()}
-    return {"none": {}, **{name: {"Authorization": f"Bearer {bearer}"} for name, bearer in shown.items()}}
+    headers: dict[str, dict[str, str]] = {"none": {}}
+    return headers | {name: {"Authorization": f"Bearer {bearer}"} for name, bearer in shown.items()}
 
 
 def applications(part: Any, seen: set[int]) -> Iterator[Starlette]:
@@ -174,7 +175,7 @@ class Two:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def two(stage: Stage) -> Two:
     """Return two adapters, and ids of a third."""
-    rights = [*RIGHTS]
+    rights: list[str] = [*RIGHTS]
     keys = [await add_pep(stage.settings, stage.clock, (name,), rights) for name in ("crm", "payments")]
     await stage.service.peps.poll()
     elsewhere, beside = ({"Authorization": f"Bearer {key}"} for key in keys)
