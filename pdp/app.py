@@ -374,6 +374,7 @@ def _application(desk: decisions.Desk, parts: Iterable[APIRouter], console: App 
 
 
 def _private_directories(data_dir: Path) -> None:
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # by itself: `parents` are made with the usual mode
     for name in ("log", "keys", "run", "policy"):
         (data_dir / name).mkdir(parents=True, exist_ok=True, mode=0o700)
 

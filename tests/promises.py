@@ -255,6 +255,10 @@ PROMISES = {
         "A decision that is late is a recorded deny.",
         "architecture, section 4",
     ),
+    "serve.secrecy": Promise(
+        "No secret is in a file that others read, in an argument, a log, a metric, an error or a core dump.",
+        "issue 7, build 8",
+    ),
     "serve.tls": Promise(
         "With TLS only those get in who trust our certificate, and show theirs where that is demanded.",
         "issue 7, build 8",

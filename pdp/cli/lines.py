@@ -98,7 +98,7 @@ def client_at(settings: Settings, place: str, bearer: str, most: int) -> JsonCli
     tls = trusted(*given) if any(given) else None
     client = JsonClient(place, {"Authorization": f"Bearer {bearer}"} if bearer else {}, most, tls=tls)
     if bearer and client.is_open_line:
-        raise Fault(f"{place} is neither https nor this machine: what you show it could be read on the way.")
+        raise Fault(f"{place} is neither https nor this machine: your token or the key could be read on the way.")
     return client
 
 

@@ -15,6 +15,7 @@ from ..settings import Settings, load
 from ..tls import listener_context
 from .lines import must_not_be_overheard, renewing, tls_of, url_at
 from .listener import server_for, watched
+from .secluded import keep_to_ourselves
 from .workers import die_with, serve_by_workers
 
 MOST_WORKERS = 64
@@ -51,6 +52,7 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel("ERROR")  # it warns of every request that is none: strangers write it
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     must_not_be_overheard(settings)
+    keep_to_ourselves()
     if workers is not None and workers > 1:
         if dev:
             raise click.UsageError("--dev serves with one process")

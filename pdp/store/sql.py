@@ -120,7 +120,7 @@ def _connect(url: URL) -> Store:
 
 def _sqlite(path: Path) -> Store:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # It holds everyone's rights. An existing file is not opened: closing it again would drop every lock that other
         # connections of this process hold on it (fcntl(2), POSIX locks).
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

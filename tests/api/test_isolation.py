@@ -83,7 +83,8 @@ async def bearers(stage: Stage) -> dict[str, dict[str, str]]:
         keys[right] = await add_pep(stage.settings, stage.clock, ("*",), [right])
     await stage.service.peps.poll()
     shown = {**keys, "garbage": "pdp_0_x", PERSON: stage.token()}
-    return {"none": {}, **{name: {"Authorization": f"Bearer {bearer}"} for name, bearer in shown.items()}}
+    headers: dict[str, dict[str, str]] = {"none": {}}
+    return headers | {name: {"Authorization": f"Bearer {bearer}"} for name, bearer in shown.items()}
 
 
 def applications(part: Any, seen: set[int]) -> Iterator[Starlette]:
