@@ -4,7 +4,7 @@ BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile chaos soak
+.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile chaos soak fuzz faults
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ revocation: setup ## time from revoking on one replica to the deny on another, 2
 swaps: setup ## replace the policy 50 times under load, with an OPA of ours and with a sidecar; prints how long it takes
 	$(BIN)/pytest -q -s -m slow tests/flow/test_swaps.py
 
+fuzz: setup ## feed hostile bytes to what reads them, guided by coverage, for MINUTES (10); the last line counts
+	$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10)
+
 compose-test: ## build the images, start the compose file for real, and call through it (skips without Docker)
 	bash tests/compose/run
 
@@ -86,6 +89,9 @@ wheel: setup ## build the wheel with the compiled default pack in it, which need
 
 mutants: setup ## change every rule in many small ways; the pack's own tests must notice 95 % of them
 	$(PY) -m tests.mutants
+
+faults: setup ## the fail-closed table and the tests that break each row; PROVE=1 switches controls off, which they must catch
+	$(PY) -m tests.faults $(if $(PROVE),--prove)
 
 profile: setup ## where a decision's CPU time goes, by thread, step and function; writes build/bench/profile.folded too
 	$(PY) -m tests.bench.profile

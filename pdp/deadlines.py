@@ -6,7 +6,11 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable
 from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Deadlines:
@@ -14,12 +18,35 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._limits: set[Limit] = set()
+        self._let_go: set[asyncio.Task[Any]] = set()
         self._next = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def at(self, when: float) -> "Limit":
         """Return the context manager for one call of the current task."""
         return Limit(self, when)
+
+    async def keep(self, when: float, step: Awaitable[T]) -> T:
+        """Return what `step` gives by the loop's time `when`; else cancel it and raise `TimeoutError` at once.
+
+        For what asks a database: its driver clears up before it lets a cancelled call go, and that can take as long as
+        what the call waited for (10 s for SQLite's lock). Here nobody waits for that; it ends by itself.
+        """
+        task = asyncio.ensure_future(step)
+        try:
+            await asyncio.wait({task}, timeout=when - asyncio.get_running_loop().time())
+            if not task.done():
+                raise TimeoutError
+            return task.result()
+        finally:
+            if task.cancel():
+                self._let_go.add(task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._let_go.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
 
     def add(self, limit: "Limit") -> None:
         """Watch a limit."""

@@ -198,8 +198,9 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
         return verdict
     try:
         when = asyncio.get_running_loop().time() + world.record_within
-        with defended(case.id, world.deadlines.at(when)):
-            return await case.word("settle", settle(case, verdict, world))
+        with defended(case.id):
+            settling = case.word("settle", settle(case, verdict, world))
+            return await world.deadlines.keep(when, settling)
     except Refused as refusal:
         return refused(refusal)
 

@@ -11,6 +11,10 @@ class Promise(NamedTuple):
 
 
 PROMISES = {
+    "house.faults": Promise(
+        "Every row of the fail-closed table has a test that really breaks its part, and they are counted.",
+        "issue 7, shows when done",
+    ),
     "house.promises": Promise(
         "Every promise has a test and every test names its promise.",
         "issue 3, how we test",
@@ -18,6 +22,10 @@ PROMISES = {
     "house.form": Promise(
         "The code keeps the house rules that a machine can check.",
         "architecture, section 1",
+    ),
+    "house.bench": Promise(
+        "A figure of the bench is what the samples say, and a promised one that is missed is shown as missed.",
+        "issue 7, build 3",
     ),
     "engine.contract": Promise(
         "Every way of reaching OPA answers alike: the result, or a refusal with its code.",
@@ -82,6 +90,14 @@ PROMISES = {
     "api.hostile": Promise(
         "Hostile HTTP ends as a problem or a closed connection: nothing is allowed or echoed, others are served.",
         "issue 7, build 6",
+    ),
+    "fuzz": Promise(
+        "Whatever bytes come as a query, a token or an engine's reply are read as what they say, or refused.",
+        "issue 7, build 6",
+    ),
+    "cli.doctor": Promise(
+        "`pdp doctor` finds what is wrong with a deployment, says what to do, and changes nothing.",
+        "issue 7, build 8",
     ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
@@ -202,6 +218,38 @@ PROMISES = {
     "fault.unexpected": Promise(
         "Whatever else goes wrong is a recorded deny.",
         "architecture, section 4",
+    ),
+    "fault.opa_late": Promise(
+        "An OPA that answers late, with an error or with half an answer is a recorded deny.",
+        "architecture, section 4",
+    ),
+    "fault.opa_empty": Promise(
+        "A policy that lists no rules allows nothing, and the service is not ready.",
+        "architecture, section 4",
+    ),
+    "fault.store_broken": Promise(
+        "A locked, overwritten or slow store is a recorded deny in time, and calls are allowed once it is well.",
+        "issue 7, build 5",
+    ),
+    "fault.log_broken": Promise(
+        "A log on a full, hanging or failing disk, or changed by others, answers nobody but by 503, and recovers.",
+        "issue 7, build 5",
+    ),
+    "fault.clock": Promise(
+        "A clock that jumps, either way, makes nothing valid that is not, and calls are allowed again after it.",
+        "issue 7, build 5",
+    ),
+    "fault.keys_gone": Promise(
+        "Without an issuer's keys its callers are denied on record, and allowed when the keys are back.",
+        "issue 7, build 5",
+    ),
+    "fault.client_gone": Promise(
+        "A call whose asker is gone ends by its deadline, on record, and leaves nothing behind.",
+        "issue 7, build 5",
+    ),
+    "fault.stopping": Promise(
+        "A service that is told to stop answers what is under way, and takes nothing new.",
+        "issue 7, build 5",
     ),
     "fault.deadline": Promise(
         "A decision that is late is a recorded deny.",

@@ -117,7 +117,7 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
     idp = Idp(moment=clock(), signers={"ES256": make_signer("ES256")})
     jwks = publish(idp, data_dir)
     issuer = IssuerSettings(issuer=ISSUER, jwks_file=jwks, direct_clients=("web-app",))
-    known = Settings(data_dir=data_dir, issuers=(issuer,), **{**PATIENT, **settings})
+    known = Settings(**{"data_dir": data_dir, "issuers": (issuer,), **PATIENT, **settings})
     key = await add_pep(known, clock, scopes=["audit", "decide"])
     async with open_service(known, clock) as service:
         await seed(service, known, clock)

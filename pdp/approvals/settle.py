@@ -74,14 +74,10 @@ def _turned_down(feedback: str) -> Verdict:
 
 async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInput | None:
     """Return the approval for exactly this call, if those who gave it are enough by what policy asks for now."""
-    try:
-        async with reading(world.store) as connection:
-            approval = await store.read_active_approval(connection, _digest(case))
-            if approval is None or case.query.approval not in {None, approval["id"]}:
-                return None
-            votes = await store.read_votes(connection, approval["id"])
-    except StoreUnavailable as away:
-        raise Refused("approvals.unavailable", str(away)) from None
+    found = await world.deadlines.keep(case.deadline, _stored(case, world))
+    if found is None:
+        return None
+    approval, votes = found
     voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline)
     planned = await plan(asked, case.policy, case.deadline)  # not the request's: rules and risk may have changed
     barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
@@ -95,6 +91,18 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
         approved_until=approval["not_after"],
         uses_left=approval["uses_left"],
     )
+
+
+async def _stored(case: Case, world: World) -> tuple[Row, list[Row]] | None:
+    """Return the approval for exactly this call, and the votes it rests on."""
+    try:
+        async with reading(world.store) as connection:
+            approval = await store.read_active_approval(connection, _digest(case))
+            if approval is None or case.query.approval not in {None, approval["id"]}:
+                return None
+            return approval, await store.read_votes(connection, approval["id"])
+    except StoreUnavailable as away:
+        raise Refused("approvals.unavailable", str(away)) from None
 
 
 async def _ask(call: Row, planned: Plan, world: World) -> ApprovalTicket:

@@ -75,5 +75,10 @@ CHECKS = (
         ("identity.proof_claims", "identity.proof_method", "identity.proof_url", "identity.proof_token"),
     ),
     Check("P7", "proof: made within the last minute", "dpop", ("identity.proof_time", "identity.proof_claims")),
-    Check("P8", "proof: used for one call only", "replays", ("identity.proof_replayed", "identity.proofs_full")),
+    Check(
+        "P8",
+        "proof: used for one call only, also after a clock was set back",
+        "replays",
+        ("identity.proof_replayed", "identity.proof_time", "identity.proofs_full"),
+    ),
 )

@@ -41,10 +41,14 @@ AS_PROOF: Final = {  # what the strict readers say of a token, said of a proof
 
 
 class Proven(Struct, frozen=True):
-    """A proof that fits its token and request: `id` names it among all proofs of all keys."""
+    """A proof that fits its token and request: `id` names it among all proofs of all keys.
+
+    `issued_at`: when it says it was made, in seconds since 1970.
+    """
 
     id: bytes
     thumbprint: str
+    issued_at: float
 
 
 def check_proof(shown: Dpop, token: str, thumbprint: str, now: datetime) -> Proven:
@@ -74,8 +78,8 @@ def _check(shown: Dpop, token: str, thumbprint: str, now: datetime) -> Proven:
         raise Refused("identity.proof_key_other")
     check_signature(frame, key)  # P5.
     _check_request(claims, shown, token)  # P6.
-    _check_time(claims, now)  # P7.
-    return Proven(id=_id(claims, thumbprint), thumbprint=thumbprint)
+    issued_at = _time(claims, now)  # P7.
+    return Proven(id=_id(claims, thumbprint), thumbprint=thumbprint, issued_at=issued_at)
 
 
 def _check_kind(frame: Frame) -> None:
@@ -106,13 +110,14 @@ def _check_request(claims: dict[str, Any], shown: Dpop, token: str) -> None:
         raise Refused("identity.proof_token", "`ath` is not the digest of the token")
 
 
-def _check_time(claims: dict[str, Any], now: datetime) -> None:
+def _time(claims: dict[str, Any], now: datetime) -> float:
     issued_at = claims.get("iat")
     if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
         raise Refused("identity.proof_claims", "`iat` is not a number")
     moment = now.timestamp()
     if not moment - MAX_AGE_S <= issued_at <= moment + MAX_LEEWAY_S:  # compared, never computed with: it may be huge
         raise Refused("identity.proof_time", f"`iat` is not within {MAX_AGE_S} s before now")
+    return float(issued_at)
 
 
 def _id(claims: dict[str, Any], thumbprint: str) -> bytes:

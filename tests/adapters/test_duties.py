@@ -40,6 +40,7 @@ pytestmark = pytest.mark.promise("adapter.duties")
         {"type": "notify", "to": ["security"], "unless": "asked"},
     ],
 )
+@pytest.mark.fault("adapter.duty")
 def test_a_duty_that_is_not_known_exactly_is_refused_before_the_call(duty: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=r"duties\.unknown"):
         read_duties([{"type": "none"}, duty])

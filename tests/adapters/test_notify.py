@@ -53,6 +53,7 @@ async def test_they_are_told_once_and_before_the_tool_runs(tmp_path: Path) -> No
     assert ran == ["get_order"]
 
 
+@pytest.mark.fault("adapter.duty")
 async def test_a_call_that_nobody_can_be_told_of_is_not_made(tmp_path: Path) -> None:
     async def notify(_notice: Notice) -> None:
         raise ConnectionError("the queue is away")

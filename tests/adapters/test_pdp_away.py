@@ -101,6 +101,7 @@ async def call(pdp: Pdp, folder: Path) -> tuple[CallToolResult, Ran, float]:
 
 
 @pytest.mark.parametrize("fault", GARBAGE)
+@pytest.mark.fault("adapter.alone")
 async def test_an_answer_that_is_not_a_readable_allow_denies(fault: str, tmp_path: Path) -> None:
     written, code = GARBAGE[fault]
 
@@ -127,6 +128,7 @@ async def test_the_same_script_with_a_readable_allow_lets_the_tool_run(tmp_path:
 
 
 @pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{"])
+@pytest.mark.fault("adapter.alone")
 async def test_an_answer_that_is_late_denies_within_the_deadline(begins: bytes, tmp_path: Path) -> None:
     over = asyncio.Event()
 
@@ -161,6 +163,7 @@ async def test_an_answer_that_drips_denies_at_the_same_deadline(tmp_path: Path) 
     assert seconds < DEADLINE_S + 1.0
 
 
+@pytest.mark.fault("adapter.alone")
 async def test_a_pdp_that_is_not_there_denies_and_shows_no_tools(tmp_path: Path) -> None:
     async def write(_writer: asyncio.StreamWriter) -> None:
         return

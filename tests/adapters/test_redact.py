@@ -88,6 +88,7 @@ def test_text_that_is_json_is_redacted_where_there_is_no_structure() -> None:
         {"task": {"note": SECRET}},
     ],
 )
+@pytest.mark.fault("adapter.duty")
 def test_what_cannot_be_redacted_is_withheld(result: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=r"duties\.withheld"):
         redacted(result, SSN)

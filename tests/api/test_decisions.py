@@ -88,6 +88,7 @@ async def test_a_tool_with_personal_data_is_allowed_with_a_duty_to_redact(pdp: B
         ({"iss": "https://evil.example"}, "identity.issuer_unknown"),
     ],
 )
+@pytest.mark.fault("token.bad", "caller.standing")
 async def test_a_caller_who_is_not_in_good_standing_is_denied_on_record(
     pdp: Bench, claims: dict[str, Any], code: str
 ) -> None:
@@ -96,6 +97,7 @@ async def test_a_caller_who_is_not_in_good_standing_is_denied_on_record(
     assert answer["receipt"]["index"] > 0
 
 
+@pytest.mark.fault("tool.standing")
 async def test_a_tool_that_is_unknown_pending_or_changed_is_denied_on_record(pdp: Bench) -> None:
     assert codes(await pdp.ask("no_such_tool")) == ["tool.unknown"]
     assert codes(await pdp.ask("get_report", {})) == ["tool.unapproved"]
@@ -109,6 +111,7 @@ async def test_a_tool_that_is_unknown_pending_or_changed_is_denied_on_record(pdp
 @pytest.mark.parametrize(
     "arguments", [{}, {"order": 5}, {"order": "o-1", "also": 1}, {"order": None}, {"order": ["o-1"]}]
 )
+@pytest.mark.fault("tool.arguments")
 async def test_arguments_outside_the_approved_schema_are_denied(pdp: Bench, arguments: dict[str, Any]) -> None:
     assert codes(await pdp.ask("get_order", arguments)) == ["tool.arguments"]
 
@@ -150,6 +153,7 @@ async def test_every_answer_forbids_caching_and_echoes_the_request_id(pdp: Bench
         (b'"' + b"x" * (256 * 1024) + b'"', 413),
     ],
 )
+@pytest.mark.fault("query.malformed")
 async def test_a_malformed_body_is_a_problem_without_an_echo(pdp: Bench, body: bytes, status: int) -> None:
     before = pdp.service.world.log.committed
     response = await pdp.post("/v1/decisions", body)
@@ -167,6 +171,7 @@ async def test_a_body_that_is_not_json_by_its_header_is_415(pdp: Bench) -> None:
 
 @pytest.mark.promise("api.access")
 @pytest.mark.parametrize("key", ["", "Bearer", "Bearer x", "Basic abc", "Bearer pdp_00_x", "Bearer pdp__"])
+@pytest.mark.fault("adapter.stranger")
 async def test_nobody_is_answered_without_a_valid_key(pdp: Bench, key: str) -> None:
     response = await pdp.post("/v1/decisions", pdp.query(), Authorization=key)
     assert response.status_code == 401
@@ -175,6 +180,7 @@ async def test_nobody_is_answered_without_a_valid_key(pdp: Bench, key: str) -> N
 
 
 @pytest.mark.promise("api.access")
+@pytest.mark.fault("adapter.stranger")
 async def test_a_key_with_one_character_changed_is_refused(pdp: Bench) -> None:
     changed = pdp.key[:-1] + ("A" if pdp.key[-1] != "A" else "B")
     response = await pdp.post("/v1/decisions", pdp.query(), Authorization=f"Bearer {changed}")
@@ -182,6 +188,7 @@ async def test_a_key_with_one_character_changed_is_refused(pdp: Bench) -> None:
 
 
 @pytest.mark.promise("api.access")
+@pytest.mark.fault("adapter.stranger")
 async def test_a_key_asks_only_about_its_servers_and_within_its_scopes(pdp: Bench) -> None:
     elsewhere = pdp.query()
     elsewhere["tool"]["server"] = "mail"

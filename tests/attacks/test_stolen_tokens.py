@@ -272,20 +272,40 @@ async def test_a_proof_beside_a_bearer_token_proves_nothing(scene: Scene, verifi
     assert await refusal(verifier, token, Shown(certificate_thumbprint=CERTIFICATE)) == "ACCEPTED none"
 
 
+def made(name: str, key: str, clock: FakeClock) -> Proven:
+    """Return a proof that was just made."""
+    return Proven(id=name.encode(), thumbprint=key, issued_at=clock().timestamp())
+
+
 def test_the_memory_of_proofs_is_bounded_and_one_key_does_not_fill_it(clock: FakeClock) -> None:
     replays = Replays(size=10, of_one_key=4)
     for i in range(4):
-        replays.use(Proven(id=b"a%d" % i, thumbprint="a"), "x", clock())
+        replays.use(made(f"a{i}", "a", clock), "x", clock())
     with pytest.raises(Refused, match=r"identity\.proofs_full"):
-        replays.use(Proven(id=b"a5", thumbprint="a"), "x", clock())
+        replays.use(made("a5", "a", clock), "x", clock())
     for i in range(6):
-        replays.use(Proven(id=b"b%d" % i, thumbprint=f"b{i}"), "x", clock())
+        replays.use(made(f"b{i}", f"b{i}", clock), "x", clock())
     with pytest.raises(Refused, match=r"identity\.proofs_full"):
-        replays.use(Proven(id=b"c", thumbprint="c"), "x", clock())
-    replays.use(Proven(id=b"a0", thumbprint="a"), "x", clock())  # a retry needs no room
+        replays.use(made("c", "c", clock), "x", clock())
+    replays.use(made("a0", "a", clock), "x", clock())  # a retry needs no room
     clock.advance(KEPT_S + 1)
     for i in range(4):
-        replays.use(Proven(id=b"d%d" % i, thumbprint="a"), "x", clock())
+        replays.use(made(f"d{i}", "a", clock), "x", clock())
+
+
+@pytest.mark.fault("clock.forward", "clock.back")
+def test_a_clock_that_jumps_forward_and_back_lets_no_proof_be_used_for_a_second_call(clock: FakeClock) -> None:
+    replays = Replays(size=10)
+    stolen = made("stolen", "a", clock)
+    replays.use(stolen, "a refund", clock())
+    clock.advance(3600)
+    replays.use(made("amid", "a", clock), "x", clock())  # whatever comes lets the old ones be forgotten
+    clock.advance(-3600)
+    with pytest.raises(Refused, match=r"identity\.proof_time"):
+        replays.use(stolen, "another refund", clock())
+    for number in range(40):  # and those of the hour that did not come hold up nobody for an hour
+        clock.advance(KEPT_S / 4)
+        replays.use(made(f"after-{number}", "a", clock), "x", clock())
 
 
 def test_what_a_query_shows_names_exactly_this_call() -> None:

@@ -52,6 +52,7 @@ async def test_bad_answers_do_not_disturb_the_calls_after_them(running: Running)
 
 
 @pytest.mark.promise("engine.deadline")
+@pytest.mark.fault("opa.slow")
 async def test_a_slow_evaluation_is_refused_at_its_deadline_and_stops(running: Running) -> None:
     started = now()
     with pytest.raises(Refused) as caught:

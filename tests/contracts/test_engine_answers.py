@@ -51,6 +51,7 @@ HALF = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.fault("opa.garbage", "opa.500")
 async def test_an_answer_that_is_not_a_verdict_is_refused(name: str, tmp_path: Path) -> None:
     async def answer(peer: Peer, _: bytes) -> None:
         await peer.send(WHOLE[name])
@@ -75,6 +76,7 @@ async def test_after_such_an_answer_the_next_call_still_gets_its_own(name: str, 
 
 
 @pytest.mark.parametrize("name", HALF)
+@pytest.mark.fault("opa.truncated")
 async def test_half_an_answer_is_refused(name: str, tmp_path: Path) -> None:
     async def answer(peer: Peer, _: bytes) -> None:
         await peer.send(HALF[name])

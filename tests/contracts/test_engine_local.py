@@ -161,6 +161,7 @@ async def test_a_kill_under_load_lets_no_call_hang_past_its_deadline(local: Loca
 
 
 @pytest.mark.promise("engine.recovers")
+@pytest.mark.fault("opa.stopped")
 async def test_an_opa_that_hangs_is_replaced(local: LocalOpa) -> None:
     hung = pid_of(local)
     os.kill(hung, signal.SIGSTOP)

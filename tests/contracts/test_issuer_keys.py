@@ -221,6 +221,7 @@ async def test_a_withdrawn_key_and_the_tokens_it_signed_stop_working_at_the_next
         await verifier.verify(token, {idp.issuer: [AUDIENCE]})
 
 
+@pytest.mark.fault("keys.gone")
 async def test_an_issuer_may_be_away_for_a_day_and_no_longer(
     idp: Idp, site: Site, verifier: TokenVerifier, clock: FakeClock
 ) -> None:

@@ -5,12 +5,11 @@ import json
 import logging
 import os
 import resource
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from pdp.audit.shard import segments
 from pdp.audit.verify import verify
 from pdp.errors import Fault, Unrecorded
 from tests.conftest import ROOT, FakeClock
+from tests.disks import freezing_disk, small_disk  # noqa: F401  # fixtures
 from tests.page_cache import unwritten_pages
 
 SOON = 5.0
@@ -100,6 +100,7 @@ async def test_a_kind_that_is_not_in_the_table_is_not_written(log: Log) -> None:
 
 
 @pytest.mark.promise("log.one_writer")
+@pytest.mark.fault("service.second")
 async def test_a_second_writer_of_the_same_directory_is_refused(log: Log, clock: FakeClock) -> None:
     with pytest.raises(Fault, match="Another process writes the log"):
         Log(log.directory, clock)
@@ -125,6 +126,7 @@ async def test_the_directory_is_free_again_after_close(log: Log, clock: FakeCloc
 
 @pytest.mark.promise("log.torn_tail")
 @pytest.mark.parametrize("torn", [b'{"index":2,"prev":"sha256:ab', b"\0" * 4096, b"{"])
+@pytest.mark.fault("log.torn")
 async def test_half_a_line_is_cut_off_and_the_cut_is_recorded(
     log: Log, clock: FakeClock, torn: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +148,7 @@ async def test_half_a_line_is_cut_off_and_the_cut_is_recorded(
 
 
 @pytest.mark.promise("log.torn_tail")
+@pytest.mark.fault("log.torn")
 async def test_a_damaged_last_line_stops_the_start_and_is_not_cut_off(log: Log, clock: FakeClock) -> None:
     await write(log)
     await log.close()
@@ -181,6 +184,7 @@ def fill_segment(opened: shard.Shard) -> None:
 
 
 @pytest.mark.promise("log.unrecorded")
+@pytest.mark.fault("log.removed")
 async def test_a_removed_file_is_noticed_and_what_is_missing_is_said(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,6 +208,7 @@ async def test_a_removed_file_is_noticed_and_what_is_missing_is_said(
 
 @pytest.mark.promise("log.unrecorded")
 @pytest.mark.parametrize("harm", ["replaced", "shortened", "lengthened"])
+@pytest.mark.fault("log.replaced")
 async def test_a_file_changed_by_somebody_else_is_noticed(log: Log, harm: str) -> None:
     await write(log, 0)
     await write(log, 1)
@@ -251,6 +256,7 @@ def test_after_an_error_everything_is_brought_to_the_disk_before_going_on(tmp_pa
 
 
 @pytest.mark.promise("log.unrecorded")
+@pytest.mark.fault("log.removed")
 async def test_a_removed_directory_refuses_until_it_is_back(log: Log) -> None:
     await write(log)
     moved = log.directory.with_name("elsewhere")
@@ -264,28 +270,12 @@ async def test_a_removed_directory_refuses_until_it_is_back(log: Log) -> None:
     assert verify(log.directory).entries == receipt.index + 1
 
 
-def try_or_skip(otherwise: str, program: str, *arguments: str) -> None:
-    """Run a program that needs rights not everyone has."""
-    if shutil.which(program) is None:
-        pytest.skip(f"{otherwise}: there is no {program} here")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"{otherwise}: {program} says {done.stderr.strip()}")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a real file system of 64 KiB; skips loudly where we may not mount one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    try_or_skip("no full disk was tried", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place))
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 @pytest.mark.promise("log.unrecorded")
+@pytest.mark.fault("log.full")
 async def test_a_full_disk_refuses_every_entry_until_there_is_room(
-    small_disk: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    small_disk: Path,  # noqa: F811
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = Log(small_disk / "log" / "0", clock)
     ballast = small_disk / "ballast"
@@ -310,26 +300,11 @@ async def test_a_full_disk_refuses_every_entry_until_there_is_room(
     assert verify(log.directory).entries == receipt.index + 1
 
 
-@pytest.fixture
-def freezing_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a real file system that can be frozen, so that writes hang; skips loudly where we may not mount one."""
-    image, place = tmp_path / "image", tmp_path / "disk"
-    place.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16 * 1024 * 1024)
-    try_or_skip("no hanging disk was tried", "mkfs.ext4", "-q", str(image))
-    try_or_skip("no hanging disk was tried", "mount", "-o", "loop", str(image), str(place))
-    watchdog = subprocess.Popen(["sh", "-c", f"sleep 30; fsfreeze -u {place}"], start_new_session=True)
-    yield place
-    subprocess.run(["fsfreeze", "-u", str(place)], capture_output=True, check=False)
-    os.killpg(watchdog.pid, signal.SIGKILL)
-    watchdog.wait()
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 @pytest.mark.promise("log.unrecorded")
+@pytest.mark.fault("log.hangs")
 async def test_a_disk_that_hangs_refuses_within_the_deadline_and_is_survived(
-    freezing_disk: Path, clock: FakeClock
+    freezing_disk: Path,  # noqa: F811
+    clock: FakeClock,
 ) -> None:
     log = Log(freezing_disk / "log" / "0", clock)
     await write(log, 0, durable=True)
@@ -350,6 +325,7 @@ async def test_a_disk_that_hangs_refuses_within_the_deadline_and_is_survived(
 
 
 @pytest.mark.promise("log.unrecorded")
+@pytest.mark.fault("log.full")
 async def test_a_file_size_limit_of_the_process_refuses_and_is_survived(tmp_path: Path) -> None:
     code = f"""
 import asyncio, pathlib, resource, signal
@@ -416,6 +392,7 @@ async def test_a_cancelled_call_neither_loses_nor_breaks_the_chain(log: Log) -> 
 
 @pytest.mark.promise("log.kill")
 @pytest.mark.parametrize("round_", range(3))
+@pytest.mark.fault("service.killed")
 def test_everything_acknowledged_survives_a_kill(tmp_path: Path, round_: int) -> None:
     directory = tmp_path / "log" / "0"
     acknowledged: dict[int, str] = {}

@@ -194,6 +194,7 @@ async def test_facts_older_than_the_published_bound_are_refused(people: People, 
 
 
 @pytest.mark.promise("people.stale")
+@pytest.mark.fault("clock.back")
 async def test_a_clock_set_back_does_not_make_old_facts_young(people: People, clock: FakeClock) -> None:
     clock.advance(-3600)
     with pytest.raises(Refused) as refused:
@@ -212,6 +213,7 @@ async def test_before_the_first_poll_nothing_is_answered(store: Store, clock: Fa
 @pytest.mark.parametrize(
     "take", [Path.unlink, lambda file: file.rename(file.with_suffix(".old"))], ids=["gone", "moved"]
 )
+@pytest.mark.fault("store.gone")
 async def test_when_the_store_goes_away_calls_are_denied_within_the_bound_and_allowed_again_when_it_is_back(
     take: Any, store: Store, file: Path, tmp_path: Path, clock: FakeClock
 ) -> None:

@@ -98,6 +98,7 @@ async def ready(pdp: Bench, status: int) -> None:
 
 
 @pytest.mark.promise("fault.opa_killed")
+@pytest.mark.fault("opa.killed")
 async def test_while_opa_is_dead_every_answer_is_a_recorded_deny_and_allows_come_back(tmp_path: Path) -> None:
     async with running(tmp_path, decide_within_s=DECIDE_S, record_within_s=1.0) as pdp:  # others may share the disk
         answers: list[tuple[float, Any]] = []
@@ -131,6 +132,7 @@ async def test_while_opa_is_dead_every_answer_is_a_recorded_deny_and_allows_come
 
 
 @pytest.mark.promise("fault.opa_stopped")
+@pytest.mark.fault("opa.stopped", "deadline.decide")
 async def test_a_stopped_opa_is_a_recorded_deny_within_the_deadline_and_continues(tmp_path: Path) -> None:
     async with running(tmp_path, decide_within_s=DECIDE_S, record_within_s=RECORD_S) as pdp:
         await allowed_again(pdp)  # the first call of a principal on a loaded machine may be late
@@ -183,6 +185,7 @@ def reply_of(lie: Any, revision: str) -> bytes:
 
 
 @pytest.mark.promise("fault.opa_garbage")
+@pytest.mark.fault("opa.garbage", "opa.no_result", "opa.unknown_effect", "opa.extra_key", "opa.wrong_revision")
 async def test_an_engine_that_says_anything_but_a_verdict_is_a_recorded_deny(tmp_path: Path) -> None:
     lie: Any = None
     async with running(tmp_path / "data") as pdp:
@@ -212,6 +215,7 @@ def listed(pdp: Bench) -> Listing:
 
 
 @pytest.mark.promise("fault.opa_garbage")
+@pytest.mark.fault("opa.garbage")
 async def test_an_engine_that_shows_a_tool_against_its_own_rules_shows_nothing_and_is_on_record(tmp_path: Path) -> None:
     entry: dict[str, Any] = {}
     async with running(tmp_path / "data") as pdp:
@@ -249,6 +253,7 @@ async def test_a_record_that_cannot_be_put_together_is_never_an_answer(tmp_path:
 
 
 @pytest.mark.promise("fault.unrecorded")
+@pytest.mark.fault("log.removed")
 async def test_a_log_that_cannot_be_written_is_503_and_never_an_allow(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as pdp:
         shard = pdp.service.world.log.directory
@@ -268,6 +273,7 @@ async def test_a_log_that_cannot_be_written_is_503_and_never_an_allow(tmp_path: 
 
 
 @pytest.mark.promise("fault.store_gone")
+@pytest.mark.fault("store.gone")
 async def test_when_the_store_goes_away_calls_are_denied_once_facts_are_too_old_and_keys_later_admit_nobody(
     tmp_path: Path,
 ) -> None:
@@ -308,6 +314,7 @@ class Failing:
 
 @pytest.mark.promise("fault.unexpected")
 @pytest.mark.parametrize("error", [KeyError("x"), Fault("x"), StoreUnavailable("x"), Rejected(400, "x", "x")], ids=repr)
+@pytest.mark.fault("fault.unforeseen")
 async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path, error: Exception) -> None:
     async with running(tmp_path) as pdp:
         broken = asking(pdp, Failing(error))
@@ -317,6 +324,7 @@ async def test_whatever_else_goes_wrong_is_a_recorded_deny(tmp_path: Path, error
 
 
 @pytest.mark.promise("fault.unexpected")
+@pytest.mark.fault("fault.unforeseen")
 async def test_whatever_else_goes_wrong_in_a_list_shows_nothing_and_is_on_record(tmp_path: Path) -> None:
     async with running(tmp_path) as pdp:
         broken = replace(pdp.service.world, people=cast("People", object()))

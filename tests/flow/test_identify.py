@@ -183,6 +183,7 @@ async def test_the_names_of_one_issuer_mean_nothing_at_another(part: Part) -> No
         ),
     ],
 )
+@pytest.mark.fault("caller.standing")
 async def test_standing_that_was_lost_refuses_the_next_call(
     changes: dict[str, Any], claims: dict[str, Any], expected: str, part: Part
 ) -> None:
@@ -212,6 +213,7 @@ async def test_a_revoked_delegation_counts_for_nothing(part: Part) -> None:
 
 @pytest.mark.promise("identify.standing")
 @pytest.mark.parametrize(("claims", "session"), [({}, "s-1"), ({"sid": ABSENT}, "t-1")])
+@pytest.mark.fault("caller.standing")
 async def test_a_revoked_session_is_refused_though_its_token_is_good(
     claims: dict[str, Any], session: str, part: Part
 ) -> None:

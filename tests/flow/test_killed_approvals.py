@@ -65,6 +65,7 @@ def on_record(data_dir: Path, identifier: str) -> tuple[int, int]:
     ("when", "used", "allowed", "then"),
     [("judged", 0, 0, "allow"), ("settled", 1, 0, "needs_approval"), ("recorded", 1, 1, "needs_approval")],
 )
+@pytest.mark.fault("approval.cut_off")
 async def test_a_killed_process_never_lets_a_call_run_twice_or_off_the_record(
     when: When, used: int, allowed: int, then: str, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def verified(data_dir: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.promise("approvals.once")
+@pytest.mark.fault("approval.cut_off", "approval.replayed", "service.killed")
 async def test_however_often_the_service_is_killed_a_call_runs_once_an_approval_and_is_on_record(
     tmp_path: Path,
 ) -> None:

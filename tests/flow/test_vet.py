@@ -116,6 +116,7 @@ async def test_hostile_digests_cannot_fill_the_log_with_drift(rooms: Rooms) -> N
 
 
 @pytest.mark.promise("vet.standing")
+@pytest.mark.fault("tool.standing")
 async def test_a_quarantined_tool_is_refused_until_it_is_approved_again(rooms: Rooms) -> None:
     ref = await rooms.approved(REFUND)
     await quarantine(rooms.office, ref, "looks odd", "reviewer")
@@ -127,6 +128,7 @@ async def test_a_quarantined_tool_is_refused_until_it_is_approved_again(rooms: R
 
 
 @pytest.mark.promise("vet.standing")
+@pytest.mark.fault("tool.standing")
 async def test_a_revoked_definition_never_comes_back(rooms: Rooms) -> None:
     ref = await rooms.approved(REFUND)
     await revoke(rooms.office, ref, "malicious", "reviewer")

@@ -142,6 +142,7 @@ def test_a_guard_is_asked_because_its_file_is_there(
         *[(folder, []) for folder in ("permits", "guards")],  # a pack may have no gates and no duties
     ],
 )
+@pytest.mark.fault("opa.empty_manifest")
 def test_a_manifest_without_one_of_its_lists_denies(
     folder: str, instead: Any, unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_manifest_without_one_of_its_lists_denies(
     assert in_engine(call)["effect"] == "deny"
 
 
+@pytest.mark.fault("opa.empty_manifest")
 def test_a_bundle_without_a_manifest_gives_no_verdict(
     unpacked: Path, in_engine: Callable[..., Any], call: dict[str, Any]
 ) -> None:
