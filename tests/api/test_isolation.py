@@ -78,7 +78,9 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bearers(stage: Stage) -> dict[str, dict[str, str]]:
     """Return headers of every kind of credential, a key for each right among them, good for all servers."""
-    keys = {right: await add_pep(stage.settings, stage.clock, ("*",), [right]) for right in RIGHTS}
+    keys: dict[str, str] = {}
+    for right in RIGHTS:
+        keys[right] = await add_pep(stage.settings, stage.clock, ("*",), [right])
     await stage.service.peps.poll()
     shown = {**keys, "garbage": "pdp_0_x", PERSON: stage.token()}
     return {"none": {}, **{name: {"Authorization": f"Bearer {bearer}"} for name, bearer in shown.items()}}
