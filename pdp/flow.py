@@ -188,7 +188,8 @@ async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
     receipt = await sealed(case, record(case, verdict, world))
     remember(case, verdict, world)
     told = compose(case, verdict, receipt)
-    case.end(verdict.effect, [reason.code for reason in verdict.reasons])
+    if case.trace is not None:
+        case.end(verdict.effect, [reason.code for reason in verdict.reasons])
     return told
 
 

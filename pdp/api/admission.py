@@ -7,7 +7,7 @@ it behaves, and however slow what it asks for is, the others find room.
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from ..errors import REFUSALS, Rejected
 
@@ -48,3 +48,13 @@ class Places:
             self._taken[pep] -= 1
             if not self._taken[pep]:
                 del self._taken[pep]
+
+    @contextmanager
+    def patience(self, pep: str, wanted_s: float) -> Iterator[float]:
+        """Yield how many seconds this caller may wait here: none while too many do, which they learn by the answer."""
+        with ExitStack() as place:
+            try:
+                place.enter_context(self.taken(pep))
+            except Overloaded:
+                wanted_s = 0.0
+            yield wanted_s

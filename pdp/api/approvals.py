@@ -5,7 +5,7 @@ their own, issued for the server `pdp.approvals`; nobody votes with a key.
 """
 
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -20,7 +20,7 @@ from ..approvals.voters import person_of
 from ..approvals.withdrawal import NOT_CONCERNED, Withdrawal, those_concerned
 from ..errors import Rejected
 from ..identity.peps import Pep
-from .admission import Overloaded, Places
+from .admission import Places
 from .decisions import Desk
 from .http import header
 from .idempotency import Replays
@@ -147,12 +147,8 @@ class _Counter:
     @contextmanager
     def patience(self, who: Pep | Voter, wanted_s: float) -> Iterator[float]:
         """Yield how many seconds this caller may wait here: none while too many do, which they learn by the answer."""
-        with ExitStack() as place:
-            try:
-                place.enter_context(self._waits[type(who)].taken(who.id))
-            except Overloaded:
-                wanted_s = 0.0
-            yield min(max(wanted_s, 0.0), LONGEST_WAIT_S)
+        with self._waits[type(who)].patience(who.id, min(max(wanted_s, 0.0), LONGEST_WAIT_S)) as within_s:
+            yield within_s
 
     async def body(self, request: Request, kind: type[B]) -> tuple[bytes, B]:
         """Return the body of a request, as it came and as it reads. Raises `Rejected` 400, 413 or 415."""

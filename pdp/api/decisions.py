@@ -31,6 +31,7 @@ from .recent import Asked, Recent
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100  # decisions a batch (contracts, section 1)
+ARRIVING, ARRIVING_OF_ONE = 128, 32  # bodies in several parts, of all and of one caller: 256 MB at most, and 64
 BATCH_BODY_FACTOR = 8  # a batch may be this many times larger than one query
 AROUND_ITEM = 2  # levels around an item of a batch: the object and its list
 UNRECORDED = Rejected(503, "audit.unavailable", REFUSALS["audit.unavailable"].title, headers={"Retry-After": "1"})
@@ -77,6 +78,7 @@ class Desk:
     rejected: Callable[[str], None]
     replays: Replays = field(default_factory=Replays)
     recent: Recent = field(default_factory=Recent)
+    arriving: Places = field(default_factory=partial(Places, ARRIVING, ARRIVING_OF_ONE))
 
     def admit(self, scope: Scope, right: Right = "decide") -> Pep:
         """Return the adapter that asks. Raises `Rejected` 401, 403 or 429."""
@@ -87,7 +89,7 @@ class Desk:
 
     async def read(self, scope: Scope, receive: Receive, factor: int = 1, around: int = 0) -> tuple[bytes, Any]:
         """Return a body and the JSON in it, which may be `around` levels deeper. Raises `Rejected` 400, 413 or 415."""
-        body = await read_body(scope, receive, self.max_body * factor)
+        body = await read_body(scope, receive, self.max_body * factor, self.arriving)
         value = strict_json(body, self.max_body * factor, self.max_depth + around)
         refuse_tags(body, value)
         return body, value

@@ -8,6 +8,7 @@ import msgspec
 from ..errors import Rejected
 from ..ids import new_id
 from ..times import Clock
+from .admission import Places
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -34,27 +35,42 @@ def request_id(scope: Scope, now: Clock) -> str:
     return text if 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else new_id("req", now())
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Read a JSON body of at most `limit` bytes. Raises `Rejected` 413 or 415, and 400 when the client went away."""
+async def read_body(scope: Scope, receive: Receive, limit: int, arriving: Places) -> bytes:
+    """Read a JSON body of at most `limit` bytes. Raises `Rejected` 413 or 415, and 400 when the client went away.
+
+    One that comes in several parts takes a place of `arriving` meanwhile (503 without one): we hold what has come.
+    """
     kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Rejected(415, "http.media_type", "Send the body as application/json.")
     too_large = Rejected(413, "query.too_large", f"The body is larger than {limit} bytes.")
-    if int(header(scope, b"content-length") or 0) > limit:  # before anything of it is asked for (100-continue) or read
+    said = int(header(scope, b"content-length") or 0)
+    if said > limit:  # before anything of it is asked for (100-continue) or read
         raise too_large
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Rejected(400, "http.disconnected", "The body did not arrive.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise too_large
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
+    body, more = await _part(receive)
+    if more and (len(body) < said or not said):
+        with arriving.taken(_shown(scope)):
+            chunks, size = [body], len(body)
+            while more and size <= limit:
+                chunk, more = await _part(receive)
+                chunks.append(chunk)
+                size += len(chunk)
+            body = b"".join(chunks)
+    if len(body) > limit:
+        raise too_large
+    return body
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Rejected(400, "http.disconnected", "The body did not arrive.")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _shown(scope: Scope) -> str:
+    """Return what stands for a caller who was let in by it, and is not it."""
+    return str(hash(header(scope, b"authorization")))
 
 
 async def send_json(

@@ -21,12 +21,14 @@ from ..policy.pack import Pack
 from ..policy.problem import PackRefused
 from ..policy.renewal import Renewal
 from ..policy.sign import Signed
+from .admission import Places
 from .decisions import Desk
 from .http import Scope, header, problem
 from .openapi import answers
 
 BUNDLES = "application/vnd.openpolicyagent.bundles"  # tells OPA that this server holds requests until there is news
 LONGEST_WAIT_S = 60  # of a request for the next bundle; OPA asks again
+WAITS, WAITS_OF_ONE = 256, 64  # at once, of all keys and of one; a sidecar has one, and whoever has no place asks again
 WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})(?:$|[;,\s])")
 
 
@@ -74,7 +76,7 @@ FAILED = Rejected(503, "policy.failed", "The policy cannot be renewed now; the o
 
 def router(desk: Desk, renewal: Renewal) -> APIRouter:
     """Return the routes under `/v1/policy`; each needs a key with the scope `policy`."""
-    routes = APIRouter(prefix="/v1/policy", tags=["policy"])
+    routes, waits = APIRouter(prefix="/v1/policy", tags=["policy"]), Places(WAITS, WAITS_OF_ONE)
     keyed: dict[str, Any] = {"security": [{"key": []}]}
 
     @routes.get("", openapi_extra=keyed, responses=answers("PolicyShown", 503))
@@ -98,9 +100,10 @@ def router(desk: Desk, renewal: Renewal) -> APIRouter:
     @routes.get("/bundle", openapi_extra=keyed, responses=answers("Renewed", 503) | BUNDLE)
     async def bundle(request: Request) -> Response:
         """Return the checked bundle; with `If-None-Match` and `Prefer: wait=N`, as soon as there is another, or 304."""
-        desk.admit(request.scope, "policy")
+        pep = desk.admit(request.scope, "policy")
         known = revisions_in(header(request.scope, b"if-none-match"))
-        is_news = await _next(request, renewal, known, wait_of(request.scope)) is not None
+        with waits.patience(pep.id, wait_of(request.scope)) as within_s:
+            is_news = await _next(request, renewal, known, within_s) is not None
         newest = renewal.newest
         if not is_news:
             return Response(status_code=304, headers=_tagged(newest))

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pdp.api.policy import BUNDLES, LONGEST_WAIT_S, revisions_in, wait_of
+from pdp.api.policy import BUNDLES, LONGEST_WAIT_S, WAITS_OF_ONE, revisions_in, wait_of
 from pdp.settings import Settings
 from pdp.times import system_clock
 from tests.bench.stage import furnish, serving
@@ -111,6 +111,16 @@ async def test_whoever_waits_in_vain_is_told_so_in_time_and_when_the_service_sto
     await asyncio.sleep(0)
     pdp.service.world.policy.hush()
     assert (await asyncio.wait_for(waiting, SOON_S)).status_code == 304
+
+
+@pytest.mark.promise("api.bounds")
+async def test_only_so_many_wait_for_a_bundle_and_the_rest_are_answered_at_once(pdp: Bench) -> None:
+    known = {"If-None-Match": f'"{pdp.service.world.policy.active.pack.revision}"', "Prefer": "wait=60"}
+    asking = [asyncio.create_task(pdp.http.get("/v1/policy/bundle", headers=known)) for _ in range(WAITS_OF_ONE + 6)]
+    done, waiting = await asyncio.wait(asking, timeout=2.0)
+    assert [task.result().status_code for task in done] == [304] * 6
+    pdp.service.world.policy.hush()
+    assert {(await task).status_code for task in waiting} == {304}
 
 
 async def test_a_service_that_is_told_to_stop_first_answers_whoever_waits_for_a_bundle(tmp_path: Path) -> None:
