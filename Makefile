@@ -4,7 +4,7 @@ BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench revocation compose-test docs lock agree wheel mutants faults swaps profile
+.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants faults swaps profile chaos soak
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,9 +49,15 @@ rego: setup ## the policy pack: checks, tests with coverage, Regal, drift of gen
 	$$OPA test --capabilities capabilities.json --coverage --threshold 100 $(PACK) > /dev/null && \
 	$$REGAL lint . && $$REGAL test .regal/rules
 
-bench: setup ## measure raw OPA, our engine client and whole decisions in one run
+bench: setup ## measure raw OPA, our engine client, decisions, the adapter and large stores in one run, about seven minutes
 	$(PY) -m tests.bench
-	$(PY) -m tests.bench.scale
+
+bench-peers: setup ## the same question to other decision points, installed into build/bench/peers, in one run with ours
+	$(PY) -m tests.bench.peers
+
+bench-docs: setup ## both benches on a quiet machine, their figures and charts written into docs/performance.md
+	$(PY) -m tests.bench --write-docs
+	$(PY) -m tests.bench.peers --write-docs
 
 revocation: setup ## time from revoking on one replica to the deny on another, 200 times on each store
 	$(PY) -m tests.bench.revocation
@@ -66,7 +72,7 @@ docs: setup ## write the generated reference pages
 	$(PY) -m pdp.dev.reference
 
 lock: ## renew requirements.lock and requirements-server.lock from pyproject.toml
-	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra notify --extra dev \
+	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres --extra notify --extra otel --extra dev \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra server --extra postgres \
 		--build-deps-for wheel -c requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
@@ -86,3 +92,9 @@ faults: setup ## the fail-closed table and the tests that break each row; PROVE=
 
 profile: setup ## where a decision's CPU time goes, by thread, step and function; writes build/bench/profile.folded too
 	$(PY) -m tests.bench.profile
+
+chaos: setup ## kill -9 of the PDP, its OPA and both, ROUNDS=300 times under load; every answer is looked up in the log
+	$(PY) -m tests.chaos --rounds $(or $(ROUNDS),300)
+
+soak: setup ## MINUTES=20 of load at 70 % with parts breaking all the time; every answer against an oracle, memory flat
+	$(PY) -m tests.chaos.soak --minutes $(or $(MINUTES),20)

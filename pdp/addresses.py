@@ -38,6 +38,14 @@ async def public_addresses(host: str, port: int, look: Lookup = look_up) -> list
     return addresses
 
 
+def is_this_machine(host: str) -> bool:
+    """Say whether a host, by name or address, is this machine and nobody else."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_public(text: str) -> bool:
     """Say whether an address is one of the open internet; one that only wraps another is judged by that."""
     address = ip_address(text)

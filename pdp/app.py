@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
 from .api.admission import Places
+from .api.gauges import Gauges
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
@@ -24,6 +25,7 @@ from .approvals.chat import chats_in
 from .approvals.desk import VotingDesk
 from .approvals.messages import Destination
 from .approvals.outbox import Outbox, Sending
+from .approvals.waiting import Waiting
 from .approvals.webhooks import webhook_at
 from .audit.heads import Heads, log_key
 from .audit.log import Log
@@ -64,6 +66,7 @@ from .settings import Settings
 from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
+from .tracing import Traces, open_traces
 
 logger = logging.getLogger(__name__)
 
@@ -121,10 +124,11 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
+        metrics.watch(Gauges(world, peps, projection, desk.places, _waiting(office, stack)))
         _tell(settings, world, metrics, stack)
         voting = VotingDesk(world, Bulletin(), metrics.voted)
         console = _console(settings, voting, stack)
-        parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(world, readiness, metrics)
+        parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(readiness, metrics)
         app = _application(desk, parts, console)
         yield Service(world, app, peps, projection, renewal, voting)
 
@@ -146,6 +150,7 @@ async def _open_world(
     for part in (people, tools, tokens):
         await part.start()
         stack.push_async_callback(part.close)
+    traces = _open_traces(settings, tools, stack)
     world = World(
         now=clock,
         zone=_zone(settings.zone),
@@ -160,8 +165,17 @@ async def _open_world(
         decide_within=settings.decide_within_s,
         record_within=settings.record_within_s,
         console=site.url if site else None,
+        traces=traces,
     )
     return world, Readiness(world, key)
+
+
+def _open_traces(settings: Settings, tools: Registry, stack: AsyncExitStack) -> Traces | None:
+    if not settings.traces:
+        return None
+    traces = open_traces(tools.knows, settings.worker)
+    stack.push_async_callback(traces.close)
+    return traces
 
 
 def _issuers(settings: Settings) -> list[Issuer]:
@@ -191,6 +205,13 @@ def _tell(settings: Settings, world: World, metrics: Metrics, stack: AsyncExitSt
     for part in (sending, sweeping):
         part.start()
         stack.push_async_callback(part.close)
+
+
+def _waiting(office: Office, stack: AsyncExitStack) -> Waiting:
+    waiting = Waiting(office.store)
+    waiting.start()
+    stack.push_async_callback(waiting.close)
+    return waiting
 
 
 def _destinations(settings: Settings) -> list[Destination]:
@@ -317,6 +338,7 @@ def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: M
         max_body=settings.max_body_bytes,
         max_depth=settings.max_depth,
         count=metrics.count,
+        rejected=metrics.rejected,
     )
 
 
@@ -331,7 +353,7 @@ def _application(desk: decisions.Desk, parts: Iterable[APIRouter], console: App 
     common = decisions.router(desk), audit.router(desk), identity.router(desk), signals.router(desk)
     for part in (*common, *parts):
         routes.include_router(part)
-    handle_problems(routes)
+    handle_problems(routes, desk.rejected)
     kinds = [group.KINDS for group in (decisions, identity, approvals, signals, policy)]
     describe(routes, [*chain.from_iterable(kinds), audit.Decided], decisions.SCHEMAS)
     rest = with_request_ids(routes, desk.world.now)

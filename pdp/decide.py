@@ -6,6 +6,7 @@ knows every field a rule may use. A reply that is not exactly a `Verdict` is a d
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -127,7 +128,11 @@ async def decide(case: Case, world: World) -> Verdict:
 async def judged(case: Case, asked: PolicyInput) -> Verdict:
     """Ask the policy about an input. Raises `Refused` as `decide` does."""
     pack, engine = case.policy.pack, case.policy.engine
-    body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
+    began = time.perf_counter()
+    try:
+        body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
+    finally:
+        case.policy.asked.add(time.perf_counter() - began)
     return verdict_from(read_reply(body, pack), pack)
 
 

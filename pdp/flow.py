@@ -34,6 +34,7 @@ from .record import record
 from .registry.definitions import Registry
 from .store.sql import Store
 from .times import Clock, rfc3339
+from .tracing import Trace, Traces
 from .vet import Tool, vet
 
 AT_ONCE = 16  # calls of a batch that are judged side by side, each within its own deadline: more would only wait
@@ -48,7 +49,7 @@ T = TypeVar("T")
 class World:
     """The collaborators of the steps, opened and closed by `app.py`. Times are seconds.
 
-    `console` is where people find its pages, if there is one.
+    `console` is where people find its pages, if there is one; `traces` is None while nobody looks at any.
     """
 
     now: Clock
@@ -64,6 +65,7 @@ class World:
     decide_within: float
     record_within: float
     console: str | None = None
+    traces: Traces | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
 
 
@@ -89,6 +91,16 @@ class Case:
     identity: int | None = None
     registry: int | None = None
     input: PolicyInput | None = field(default=None, repr=False)
+    trace: Trace | None = None
+
+    def word(self, name: str, step: Awaitable[T]) -> Awaitable[T]:
+        """Return a step of the sentence as it is; timed, if this call is traced."""
+        return step if self.trace is None else self.trace.timed(name, step)
+
+    def end(self, outcome: str, codes: Sequence[str]) -> None:
+        """End the trace of this call, if it has one."""
+        if self.trace is not None:
+            self.trace.end(self, outcome, codes)
 
     def revisions(self, verdict: Verdict) -> Revisions:
         """Return the policy, identity and registry revisions this call was decided on, as far as it got."""
@@ -101,13 +113,15 @@ class Case:
         return self.caller, self.facts, self.tool
 
 
-async def answer(query: Query, pep: str, request_id: str, world: World, asker: Asker = PLAIN) -> Answer:
+async def answer(
+    query: Query, pep: str, request_id: str, world: World, asker: Asker = PLAIN, *, arrived: float | None = None
+) -> Answer:
     """Decide one query and record it. Raises `Unrecorded` when nobody may be told, because the log failed.
 
-    `asker`: what the key of `pep` lets it do, and demands.
+    `asker`: what the key of `pep` lets it do, and demands. `arrived`: when it was about to be read (`perf_counter`).
     """
     with world.policy.held() as policy:
-        case = open_case(query, pep, request_id, world, policy, asker=asker)
+        case = open_case(query, pep, request_id, world, policy, asker=asker, arrived=arrived)
         verdict = await judge(case, world)
     return await conclude(case, verdict, world)
 
@@ -138,17 +152,18 @@ async def judge(case: Case, world: World) -> Verdict:
     try:
         with defended(case.id, world.deadlines.at(case.deadline)):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
-            case.caller = caller = await identify(case.query, world, case.asker)
+            case.caller = caller = await case.word("identify", identify(case.query, world, case.asker))
             return await by_one_policy(case, caller, world, _weigh)
     except Refused as refusal:
         return refused(refusal)
 
 
 async def _weigh(case: Case, caller: Caller, world: World) -> Verdict:
-    case.facts = await enrich(caller, case.query, case.policy.pack.weights, world)
+    case.facts = await case.word("enrich", enrich(caller, case.query, case.policy.pack.weights, world))
     case.registry = world.tools.revision
-    case.tool = await vet(case.query, world)
-    return await consult(case, await decide(case, world), world)
+    case.tool = await case.word("vet", vet(case.query, world))
+    verdict = await case.word("decide", decide(case, world))
+    return verdict if verdict.effect != "needs_approval" else await case.word("consult", consult(case, verdict, world))
 
 
 async def by_one_policy(
@@ -172,7 +187,9 @@ async def conclude(case: Case, verdict: Verdict, world: World) -> Answer:
     verdict = await settled(case, verdict, world)
     receipt = await sealed(case, record(case, verdict, world))
     remember(case, verdict, world)
-    return compose(case, verdict, receipt)
+    told = compose(case, verdict, receipt)
+    case.end(verdict.effect, [reason.code for reason in verdict.reasons])
+    return told
 
 
 async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
@@ -182,7 +199,7 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
     try:
         when = asyncio.get_running_loop().time() + world.record_within
         with defended(case.id):
-            return await world.deadlines.keep(when, settle(case, verdict, world))
+            return await case.word("settle", world.deadlines.keep(when, settle(case, verdict, world)))
     except Refused as refusal:
         return refused(refusal)
 
@@ -203,8 +220,12 @@ async def sealed(case: Case, recording: Awaitable[Receipt]) -> Receipt:
     """Return the receipt of a recording, which keeps its own deadline; whatever makes it fail raises `Unrecorded`."""
     try:
         with defended(case.id):
-            return await recording
+            return await case.word("record", recording)
+    except Unrecorded:
+        case.end("deny", ["audit.unavailable"])
+        raise
     except Refused as refusal:
+        case.end("deny", ["audit.unavailable", refusal.code])
         raise Unrecorded(f"{case.id} could not be recorded ({refusal.code}): see the lines above.") from None
 
 
@@ -231,10 +252,19 @@ def one_snapshot(cases: Sequence[Case]) -> bool:
     return len(people) <= 1 and len(tools) <= 1 and len(policies) <= 1
 
 
-def open_case(query: Query, pep: str, request_id: str, world: World, policy: Active, *, asker: Asker) -> Case:
-    """Start the clock of one call."""
+def open_case(
+    query: Query,
+    pep: str,
+    request_id: str,
+    world: World,
+    policy: Active,
+    *,
+    asker: Asker,
+    arrived: float | None = None,
+) -> Case:
+    """Start the clock of one call, and its trace if it is to have one."""
     received_at = world.now()
-    return Case(
+    case = Case(
         id=new_id("dec", received_at),
         query=query,
         pep=pep,
@@ -245,6 +275,9 @@ def open_case(query: Query, pep: str, request_id: str, world: World, policy: Act
         started=time.perf_counter(),  # the loop's own time may count whole milliseconds only
         deadline=asyncio.get_running_loop().time() + world.decide_within,
     )
+    if world.traces is not None:
+        case.trace = world.traces.begin(case, arrived)
+    return case
 
 
 def compose(case: Case, verdict: Verdict, receipt: Receipt) -> Answer:

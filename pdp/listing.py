@@ -132,6 +132,7 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World, ask
         view = await _judge(case, listing, world)
     body = _record(case, listing, view)
     receipt = await sealed(case, _write(body, listing.caller, world))
+    case.end("listed", [reason.code for reason in view.reasons])
     return Visible(
         id=case.id,
         tools=[Sight(tool.name, tool.name in view.seen) for tool in listing.tools],
@@ -146,7 +147,7 @@ async def _judge(case: Case, listing: Listing, world: World) -> _View:
     try:
         with defended(case.id, world.deadlines.at(case.deadline)):
             case.identity = world.people.revision
-            case.caller = caller = await identify(case.query, world, case.asker)
+            case.caller = caller = await case.word("identify", identify(case.query, world, case.asker))
             case.registry = world.tools.revision
             return await by_one_policy(case, caller, world, partial(_view, listing))
     except Refused as refusal:
@@ -164,7 +165,8 @@ async def _view(listing: Listing, case: Case, caller: Caller, world: World) -> _
             calls.append(input_for(case, caller, facts, tool, world))
     if not calls:
         return _View()
-    body = await engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
+    asking = engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
+    body = await case.word("decide", asking)
     asked = [(call.tool.server, call.tool.name) for call in calls]
     return _View(seen=_read(body, asked, pack), policy=pack.revision)
 

@@ -10,7 +10,6 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import quote_plus, urlsplit
@@ -18,6 +17,8 @@ from urllib.parse import quote_plus, urlsplit
 import h11
 import httpx
 
+from . import tls
+from .addresses import is_this_machine
 from .errors import Fault, Rejected
 from .query import strict_json
 
@@ -153,7 +154,7 @@ class JsonClient:
     @property
     def is_open_line(self) -> bool:
         """Say whether what is sent can be read on the way: neither TLS nor this machine."""
-        return self._uds is None and not self._tls and not _is_local(self._address[0])
+        return self._uds is None and not self._tls and not is_this_machine(self._address[0])
 
     async def post(self, path: str, body: bytes, within_s: float) -> Reply:
         """Post `body` to `path` and return the reply, whatever its status.
@@ -177,7 +178,7 @@ class JsonClient:
         except TimeoutError:
             raise NoReply(f"{path} was not answered within {within_s} s", late=True) from None
         except (OSError, UnicodeError, h11.ProtocolError) as error:
-            raise NoReply(f"{path}: {type(error).__name__} {error}") from None
+            raise NoReply(f"{path}: {tls.said(error, over_tls=self._tls)}") from None
 
     async def close(self) -> None:
         """Close the connections that are idle; one that is in use closes with its exchange."""
@@ -229,9 +230,17 @@ class JsonClient:
             self._idle.remove(line)
 
 
-def trusted() -> ssl.SSLContext:
-    """Return whom we trust in TLS; takes 24 ms, so keep it. SSL_CERT_FILE may name other roots."""
-    return httpx.create_ssl_context()
+def trusted(ca: Path | None = None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+    """Return whom we trust in TLS (`ca`: only these) and what we show; takes 24 ms, so keep it. Raises `Fault`.
+
+    SSL_CERT_FILE may name other roots.
+    """
+    context = tls.only_ca(ca) if ca else httpx.create_ssl_context()
+    if certificate and key:
+        tls.show(context, certificate, key)
+    elif certificate or key:
+        raise Fault("A client certificate and its key belong together: name both files, or none.")
+    return context
 
 
 class _Unheard(NoReply):
@@ -290,7 +299,8 @@ class _Line(asyncio.Protocol):
         """Tell whoever waits (called by the event loop)."""
         self._ended, self.reusable = True, False
         kind = NoReply if self._heard else _Unheard
-        self._fail(kind(f"the connection was closed before the reply was whole ({error or 'by the server'})"))
+        why = tls.said(error, over_tls=self._transport.get_extra_info("ssl_object") is not None)
+        self._fail(kind(f"the connection was closed before the reply was whole ({why})"))
         self.gone.set_result(None)
         self._on_gone(self)
 
@@ -385,12 +395,5 @@ def _response(url: str) -> Iterator[httpx.Response]:
 
 
 def _stay_safe(request: httpx.Request) -> None:
-    if request.url.scheme != "https" and not _is_local(request.url.host):
+    if request.url.scheme != "https" and not is_this_machine(request.url.host):
         raise Fault(f"{request.url} is not https: nothing is fetched over an open line.")
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -64,6 +64,7 @@ class DecisionRecord(Struct, frozen=True, omit_defaults=True):
     permits: list[str] = field(default_factory=list)
     masked: list[str] = field(default_factory=list)
     approval: str | None = None
+    trace: str | None = None
     note: str = ""
 
 
@@ -102,6 +103,7 @@ def decision_record(case: Case, verdict: Verdict, world: World, latency_us: int)
         permits=verdict.permits,
         masked=masked.pointers,
         approval=_approval(case, verdict),
+        trace=case.trace.id if case.trace else None,
         note=verdict.note,
     )
 

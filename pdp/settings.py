@@ -21,6 +21,7 @@ from pydantic_settings import (
 from .approvals.states import EVENTS, Event
 from .errors import Fault
 from .identity.profiles import ProfileName
+from .tls import Version
 
 Seconds = Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)]
 
@@ -75,6 +76,26 @@ class Settings(BaseSettings):
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8180, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    tls_certificate: Path | None = Field(
+        default=None, description="Serve TLS with this certificate and its chain (PEM); read again when it is renewed."
+    )
+    tls_key: Path | None = Field(default=None, description="Its private key (PEM, 0600, no passphrase).")
+    tls_client_ca: Path | None = Field(
+        default=None, description="CAs (PEM): whoever connects must show a certificate that one of them signed."
+    )
+    tls_minimum: Version = Field(default="1.3", description="The oldest TLS that is taken: 1.2 or 1.3.")
+    unsafe_plain_http: bool = Field(
+        default=False,
+        description="Listen beyond this machine without TLS: who is on the way reads keys and tokens, unless a proxy "
+        "in front of it ends TLS.",
+    )
+    ca_file: Path | None = Field(
+        default=None, description="CAs (PEM) that commands which call a running PDP trust; default: the usual ones."
+    )
+    client_certificate: Path | None = Field(
+        default=None, description="The certificate (PEM) those commands show, where PDP_TLS_CLIENT_CA asks for one."
+    )
+    client_key: Path | None = Field(default=None, description="Its private key (PEM, 0600, no passphrase).")
     worker: int = Field(
         default=0, ge=0, le=63, description="Which worker this is, by its log shard; `pdp serve --workers` says it."
     )
@@ -124,6 +145,10 @@ class Settings(BaseSettings):
     )
     notify_urls_file: Path | None = Field(
         default=None, description="Apprise URLs (0600), one a line: chats and mailboxes that are told of approvals."
+    )
+    traces: bool = Field(
+        default=False,
+        description="Send an OpenTelemetry trace of decisions (`mcp-pdp[otel]`); where to, and how many: `OTEL_*`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Of the service's own log."

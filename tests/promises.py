@@ -83,6 +83,10 @@ PROMISES = {
         "A request arrives whole, within bounds of size and time, or is given up.",
         "architecture, section 4",
     ),
+    "api.hostile": Promise(
+        "Hostile HTTP ends as a problem or a closed connection: nothing is allowed or echoed, others are served.",
+        "issue 7, build 6",
+    ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
         "issue 3, build 7",
@@ -191,6 +195,14 @@ PROMISES = {
         "When the store is away, calls are denied once facts are older than the published bound.",
         "architecture, section 5",
     ),
+    "fault.chaos": Promise(
+        "However often parts are killed under load, every answer given is on record and no approval is used twice.",
+        "issue 7, shows when done",
+    ),
+    "fault.soak": Promise(
+        "While parts break all the time nobody is allowed what is not right, and no request hangs.",
+        "issue 7, shows when done",
+    ),
     "fault.unexpected": Promise(
         "Whatever else goes wrong is a recorded deny.",
         "architecture, section 4",
@@ -230,6 +242,10 @@ PROMISES = {
     "fault.deadline": Promise(
         "A decision that is late is a recorded deny.",
         "architecture, section 4",
+    ),
+    "serve.tls": Promise(
+        "With TLS only those get in who trust our certificate, and show theirs where that is demanded.",
+        "issue 7, build 8",
     ),
     "serve.wasm": Promise(
         "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
@@ -542,6 +558,18 @@ PROMISES = {
     "adapter.call": Promise(
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
+    ),
+    "traces.tree": Promise(
+        "A traced decision is one span with a span a word below it, in the caller's own trace.",
+        "issue 7, item 9",
+    ),
+    "traces.discreet": Promise(
+        "No trace holds an argument, a credential, a person or any text that a caller made up.",
+        "issue 7, items 7 and 9",
+    ),
+    "traces.harmless": Promise(
+        "A collector that is away, hangs or lies neither slows a decision nor holds up the end of the service.",
+        "issue 7, item 9",
     ),
     "api.overload": Promise(
         "Too much at once is turned away at once with a deny, and no adapter takes the room of another.",

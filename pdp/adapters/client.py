@@ -1,6 +1,7 @@
 """Ask the PDP. Whatever goes wrong on the way is one exception, and the adapter denies on it: there is no fail-open."""
 
 import logging
+import ssl
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -77,18 +78,28 @@ class _Problem(Struct, frozen=True):
 class Client:
     """The PDP at `url` (or behind the unix socket `uds`), asked with an adapter's `key` within `deadline_s` seconds.
 
-    One pool of connections; opens when first used and again after `close`. Raises `Fault` for a URL or key that
-    cannot be one.
+    `tls` says whom to trust and what to show, as `pdp.net.trusted` returns it; default: the usual CAs, and nothing. One
+    pool of connections; opens when first used and again after `close`. Raises `Fault` for a URL or key that cannot be
+    one.
     """
 
-    def __init__(self, url: str, key: str, deadline_s: float = DEADLINE_S, uds: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        deadline_s: float = DEADLINE_S,
+        uds: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         secret = key.strip()
         if not secret or not secret.isascii() or not secret.isprintable():
             raise Fault("The adapter's key is empty or not a key: make one with `pdp keys create`.")
         if not deadline_s > 0:
             raise Fault("The adapter's deadline takes more than 0 seconds.")
-        self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)
-        self._watch = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds)  # waits in nobody's way
+        self._http = JsonClient(url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds, tls=tls)
+        self._watch = JsonClient(
+            url, {"Authorization": f"Bearer {secret}"}, MAX_ANSWER, uds, tls=tls
+        )  # waits in nobody's way
         self._deadline_s = deadline_s
         if self._http.is_open_line:
             logger.warning("%s is plain http to another machine: keys and tokens can be read on the way", url)

@@ -18,6 +18,7 @@ The SDK calls its middleware interface provisional; nothing else of this package
 import hashlib
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -33,6 +34,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.types import INVALID_PARAMS
+from opentelemetry.trace import get_current_span  # the SDK's own dependency
 from pydantic import AnyHttpUrl, BaseModel
 
 from ..answer import Answer
@@ -72,6 +74,7 @@ def protect(
     server_id: str,
     deadline_s: float = DEADLINE_S,
     uds: Path | None = None,
+    tls: ssl.SSLContext | None = None,
     bearer: bool | None = None,
     token_file: Path | None = None,
     notify: Notify = log_notice,
@@ -81,16 +84,17 @@ def protect(
 ) -> "PdpMiddleware":
     """Have every tool call of `server` decided by the PDP at `pdp` (or its unix socket), asked with an adapter's `key`.
 
-    `server_id` is the id the PDP knows this server by. Whoever calls is known by a bearer token over HTTP (`bearer`,
-    the default for an `MCPServer` with `auth`), or by the token in `token_file` (default: the file that
-    PDP_CALLER_TOKEN_FILE names) over stdio. A call that waits for people is held for up to `hold_s` seconds where its
-    client can bear that (0: never), `held_calls` of them at a time. `notify` tells those of a call whom the policy says
-    to tell, before it is made; by default it writes a line to the logger `mcp_pdp.notify`. Raises `Fault` for settings
+    `tls`, from `pdp.net.trusted`, names the CA of its certificate, and ours where it demands one. `server_id` is the id
+    the PDP knows this server by. Whoever calls is known by a bearer token over HTTP (`bearer`, the default for an
+    `MCPServer` with `auth`), or by the token in `token_file` (default: the file that PDP_CALLER_TOKEN_FILE names) over
+    stdio. A call that waits for people is held for up to `hold_s` seconds where its client can bear that (0: never),
+    `held_calls` of them at a time. `notify` tells those of a call whom the policy says to tell, before it is made; by
+    default it writes a line to the logger `mcp_pdp.notify`. Raises `Fault` for settings
     that cannot work, and when nothing says who calls.
     """
     if not 0 < len(server_id) <= MAX_NAME or "/" in server_id or "*" in server_id:
         raise Fault(f"server_id takes 1 to {MAX_NAME} characters without / and *: the id the PDP knows the server by.")
-    client = Client(pdp, key, deadline_s, uds)
+    client = Client(pdp, key, deadline_s, uds, tls)
     ladder = Ladder(Pending(client, held_calls), hold_s)
     enforcer = Enforcer(client, server_id, notify)
     guard = PdpMiddleware(enforcer, ladder, _token(server, bearer, token_file), unsafe_pass_methods)
@@ -296,7 +300,11 @@ def _context(ctx: Context) -> dict[str, Any]:
 
 def _meta(ctx: Context) -> Mapping[str, Any]:
     meta = (ctx.params or {}).get("_meta")
-    return meta if isinstance(meta, Mapping) else {}
+    given = meta if isinstance(meta, Mapping) else {}
+    here = get_current_span().get_span_context()  # the server's span of this call; below the client's, if it named one
+    if not here.is_valid:
+        return given
+    return {**given, "traceparent": f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"}
 
 
 def _uncached(ctx: Context) -> dict[str, Any]:

@@ -25,26 +25,26 @@ class Overloaded(Rejected):
 class Places:
     """So many places for requests; a batch takes one, because its items are judged a few at a time.
 
-    `share`: how many one caller holds at most; half of them unless given.
+    `share`: how many one caller holds at most; half of them unless given. `held`: how many are taken now.
     """
 
     def __init__(self, most: int, share: int | None = None) -> None:
-        self._most = most
+        self.most = most
         self._share = share or max(1, most // LARGEST_SHARE)
         self._taken: Counter[str] = Counter()
-        self._all = 0
+        self.held = 0
 
     @contextmanager
     def taken(self, pep: str) -> Iterator[None]:
         """Hold a place for a request of this caller as long as the context lasts. Raises `Overloaded`."""
-        if self._all >= self._most or self._taken[pep] >= self._share:
+        if self.held >= self.most or self._taken[pep] >= self._share:
             raise Overloaded
-        self._all += 1
+        self.held += 1
         self._taken[pep] += 1
         try:
             yield
         finally:
-            self._all -= 1
+            self.held -= 1
             self._taken[pep] -= 1
             if not self._taken[pep]:
                 del self._taken[pep]

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -72,6 +74,7 @@ class Desk:
     max_body: int
     max_depth: int
     count: Callable[[Answer], None]
+    rejected: Callable[[str], None]
     replays: Replays = field(default_factory=Replays)
     recent: Recent = field(default_factory=Recent)
 
@@ -105,20 +108,24 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
     rid = request_id(scope, desk.world.now)
     echo = [(b"x-request-id", rid.encode())]
     try:
-        pep = desk.admit(scope)
+        pep, arrived = desk.admit(scope), time.perf_counter()
         body, value = await desk.read(scope, receive)
         query = query_from(value)
         pep.must_serve(query.tool.server)
         key = header(scope, b"idempotency-key")
         with desk.places.taken(pep.id):
-            sent = await desk.replays.once(pep.id, key, body, lambda: one(query, pep, rid, desk), epoch(desk.world))
+            asked = partial(one, query, pep, rid, desk, arrived)
+            sent = await desk.replays.once(pep.id, key, body, asked, epoch(desk.world))
     except Overloaded as error:
+        desk.rejected(error.code)
         again = [(b"retry-after", RETRY_AFTER_S.encode()), *echo]
         await send_json(send, error.status, denying(error), again, PROBLEM_JSON)
     except Rejected as error:
+        desk.rejected(error.code)
         await send_problem(send, error, echo)
     except Unrecorded as error:
         logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
+        desk.rejected(UNRECORDED.code)
         await send_json(send, 503, unrecorded(), [(b"retry-after", b"1"), *echo], PROBLEM_JSON)
     else:
         await send_json(send, 200, sent, echo)
@@ -130,9 +137,9 @@ def epoch(world: World) -> object:
     return world.people.revision, world.tools.revision, policy, world.people.stale() is None
 
 
-async def one(query: Query, pep: Pep, rid: str, desk: Desk) -> bytes:
+async def one(query: Query, pep: Pep, rid: str, desk: Desk, arrived: float) -> bytes:
     """Decide one query and return the encoded answer."""
-    return desk.told(await answer(query, pep.id, rid, desk.world, pep.asker), pep)
+    return desk.told(await answer(query, pep.id, rid, desk.world, pep.asker, arrived=arrived), pep)
 
 
 def unrecorded() -> bytes:
@@ -227,6 +234,7 @@ async def _concluded(case: Case, verdict: Verdict, pep: Pep, desk: Desk) -> byte
         return desk.told(await conclude(case, verdict, desk.world), pep)
     except Unrecorded as error:
         logger.error("decision not recorded, so denied: %s", error)  # noqa: TRY400  # the cause is in the message
+        desk.rejected(UNRECORDED.code)
         return unrecorded()
 
 

@@ -3,12 +3,11 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from ..flow import World
 from ..readiness import Readiness
 from .metrics import Metrics
 
 
-def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
+def router(readiness: Readiness, metrics: Metrics) -> APIRouter:
     """Return the routes `/livez`, `/readyz` and `/metrics`."""
     routes = APIRouter(tags=["health"])
 
@@ -30,7 +29,7 @@ def router(world: World, readiness: Readiness, metrics: Metrics) -> APIRouter:
     @routes.get("/metrics", response_class=PlainTextResponse)
     async def numbers(_request: Request) -> Response:
         """Return Prometheus metrics."""
-        body, kind = metrics.page(world)
+        body, kind = metrics.page()
         return Response(body, media_type=kind)
 
     return routes

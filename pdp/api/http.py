@@ -39,6 +39,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     kind = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Rejected(415, "http.media_type", "Send the body as application/json.")
+    too_large = Rejected(413, "query.too_large", f"The body is larger than {limit} bytes.")
+    if int(header(scope, b"content-length") or 0) > limit:  # before anything of it is asked for (100-continue) or read
+        raise too_large
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -48,7 +51,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise Rejected(413, "query.too_large", f"The body is larger than {limit} bytes.")
+            raise too_large
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)

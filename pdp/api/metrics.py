@@ -2,10 +2,19 @@
 
 from functools import cache
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from ..answer import Answer
-from ..flow import World
+from ..errors import REFUSALS
+from .gauges import Gauges
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)  # a decision's deadlines add up to 0.5 s
 DWELL = (2, 5, 10, 30, 60, 120, 300, 900, 3600, 86400)  # a call is not read in two seconds; a request lasts minutes
@@ -19,6 +28,11 @@ class Metrics:
         self._decisions = Counter("pdp_decisions", "Decisions told.", ["decision"], registry=self.registry)
         self._decided = cache(self._decisions.labels)  # the library takes a lock and 4 us to find it again
         self._refusals = Counter("pdp_reasons", "Reasons given, by code.", ["code"], registry=self.registry)
+        for code in REFUSALS:
+            self._refusals.labels(code)  # from zero on: an increase from nothing to one is none to Prometheus
+        self._rejected = Counter("pdp_rejected", "Requests not decided, by code.", ["code"], registry=self.registry)
+        for code in ("access.rate", "access.unauthenticated", "audit.unavailable", "overload"):
+            self._rejected.labels(code)
         self._seconds = Histogram(
             "pdp_decision_seconds", "Time from query to answer.", buckets=SECONDS, registry=self.registry
         )
@@ -28,9 +42,6 @@ class Metrics:
         )
         self._refused = Gauge(
             "pdp_policy_refused", "1 while what the policy files say was refused.", registry=self.registry
-        )
-        self._offered = Gauge(
-            "pdp_policy_offered", "1 while a sidecar has yet to take up its policy.", registry=self.registry
         )
         self._votes = Histogram(
             "pdp_approval_vote_seconds",
@@ -45,8 +56,10 @@ class Metrics:
             ["became"],
             registry=self.registry,
         )
-        self._identity = Gauge("pdp_identity_revision", "Identity revision in use.", registry=self.registry)
-        self._registry = Gauge("pdp_registry_revision", "Registry revision in use.", registry=self.registry)
+        for became in ("activated", "offered", "rejected"):
+            self._renewals.labels(became)
+        for became in ("delivered", "postponed", "dead"):
+            self._told.labels(became)
 
     def count(self, given: Answer) -> None:
         """Count one answer. Codes come from `REFUSALS` and the loaded pack, so their number is bounded."""
@@ -73,9 +86,16 @@ class Metrics:
         """Count messages about approvals that were delivered, postponed, or given up as dead."""
         self._told.labels(became).inc(how_many)
 
-    def page(self, world: World) -> tuple[bytes, str]:
+    def rejected(self, code: str) -> None:
+        """Count a request that was turned away; its code is one of those that stand in the code."""
+        self._rejected.labels(code).inc()
+
+    def watch(self, gauges: Gauges) -> None:
+        """Show how these parts stand as well, and what the process and its engine take."""
+        self.registry.register(gauges)
+        ProcessCollector(registry=self.registry)
+        ProcessCollector("pdp_engine", gauges.engine_pid, registry=self.registry)
+
+    def page(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""
-        self._offered.set(0 if world.policy.newest is world.policy.active else 1)
-        self._identity.set(world.people.revision)
-        self._registry.set(world.tools.revision)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

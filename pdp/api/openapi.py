@@ -84,8 +84,13 @@ def describe(routes: FastAPI, kinds: list[type], more: dict[str, Any]) -> None:
     routes.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this as the way to extend it
 
 
-def handle_problems(routes: FastAPI) -> None:
-    """Turn every refusal to answer into application/problem+json, without an echo or a stack."""
+def handle_problems(routes: FastAPI, count: Callable[[str], None]) -> None:
+    """Turn every refusal to answer into application/problem+json, without an echo or a stack; `count` its code."""
+
+    def _problem(error: Rejected) -> Response:
+        count(error.code)
+        headers = {"Cache-Control": "no-store", **error.headers}
+        return JSONResponse(problem(error), error.status, headers, media_type="application/problem+json")
 
     @routes.exception_handler(Rejected)
     async def rejected(_request: Request, error: Exception) -> Response:
@@ -128,8 +133,3 @@ def with_request_ids(routes: App, now: Clock) -> App:
         await routes(scope, receive, echo)
 
     return application
-
-
-def _problem(error: Rejected) -> Response:
-    headers = {"Cache-Control": "no-store", **error.headers}
-    return JSONResponse(problem(error), error.status, headers, media_type="application/problem+json")

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from ..answer import Receipt
 from ..deadlines import Deadlines
 from ..errors import Fault, Unrecorded
+from ..meter import Times
 from ..times import Clock
 from .entry import Head, digest_of, entry_line
 from .shard import Repair, Shard
@@ -56,7 +58,8 @@ class Log:
     """The log of one worker, open for appending from the event loop it was made on.
 
     `inherited` counts the entries found when it was opened, `committed` those known to be in the files now; `grown`
-    is set whenever that moved. `healthy` is false from an error until an entry was written again.
+    is set whenever that moved. `healthy` is false from an error until an entry was written again. `refused` counts the
+    entries that nobody may be told of; `writes` and `syncs` say how long the disk takes.
     """
 
     def __init__(self, directory: Path, now: Clock) -> None:
@@ -75,6 +78,8 @@ class Log:
         self.inherited = self.committed = self._shard.head.index
         self.grown = asyncio.Event()
         self.healthy = True
+        self.refused = 0
+        self.writes, self.syncs = Times(), Times()  # added to by the writing thread alone
         self._thread = threading.Thread(target=self._write_until_stopped, name="pdp-log", daemon=True)
         self._thread.start()
         self._record_repair(self._shard.repair)
@@ -90,8 +95,17 @@ class Log:
                 if self._head is None:
                     await self._recover()
                 return await self._hand_in(kind, body, durable=durable)
+        except Unrecorded:
+            self.refused += 1
+            raise
         except TimeoutError:
+            self.refused += 1
             raise Unrecorded(f"The log {self.directory} did not take an entry in time: is its disk slow?") from None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many entries wait for the disk."""
+        return self._waiting
 
     async def settled(self) -> Head:
         """Bring what was handed in so far to the disk, and return where the chain stands there. Raises `Unrecorded`."""
@@ -207,12 +221,14 @@ class Log:
     def _commit(self, entries: list[_Waiting]) -> None:
         unanswered = entries
         try:
+            began = time.perf_counter()
             self._shard.append(b"".join(entry.line for entry in entries), entries[-1].after)
+            self.writes.add(time.perf_counter() - began)
             unanswered = [entry for entry in entries if entry.durable]
             if len(unanswered) < len(entries):
                 self._tell(self._answered, [entry for entry in entries if not entry.durable])
             if unanswered:
-                self._shard.sync()
+                self._sync()
                 self._tell(self._answered, unanswered)
         except OSError as error:
             self._shard.abandon()
@@ -229,12 +245,17 @@ class Log:
 
     def _settle(self, item: _Settle) -> None:
         try:
-            self._shard.sync()
+            self._sync()
         except OSError as error:
             failed = Unrecorded(f"The log {self.directory} cannot be brought to the disk: {error}")
             self._tell(_end, item.future, failed)
         else:
             self._tell(_end, item.future, self._shard.head)
+
+    def _sync(self) -> None:
+        began = time.perf_counter()
+        self._shard.sync()
+        self.syncs.add(time.perf_counter() - began)
 
     def _stop(self, item: _Stop) -> None:
         try:

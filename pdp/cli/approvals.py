@@ -19,6 +19,7 @@ from ..settings import load
 from ..store.approvals import read_dwell
 from ..store.sql import open_store, reading
 from ..times import rfc3339, system_clock
+from .lines import client_at, place_of, secret_in
 
 ANSWERS_WITHIN_S = 10.0
 WAIT_S = 25  # of one look at a request that is watched; the PDP answers at once when it is decided
@@ -208,14 +209,11 @@ def _said(reply: Any) -> Any:
 
 def _run(url: str | None, token_file: Path, work: Callable[[_Desk], Coroutine[Any, Any, Any]]) -> Any:
     settings = load()
-    place = url or settings.public_url or f"http://{settings.host}:{settings.port}"
-    token = token_file.read_text("ascii").strip()
+    place = place_of(settings, url)
+    client = client_at(settings, place, secret_in(token_file), MAX_REPLY)
 
     async def done() -> Any:
-        client = JsonClient(place, {"Authorization": f"Bearer {token}"}, MAX_REPLY)
         try:
-            if client.is_open_line:
-                raise Fault(f"{place} is neither https nor this machine: your token could be read on the way.")
             return await work(_Desk(client))
         except NoReply as away:
             raise Fault(f"The PDP at {place} does not answer ({away}): is this its address?") from None

@@ -1,67 +1,188 @@
-"""Listener: uvicorn, with bounds on what a stranger can make us hold: bytes of a request's head, time for all of it.
+"""Listener: uvicorn, with bounds on what a stranger can make us hold: bytes, headers, requests, time, connections.
 
-httptools puts no bound on a head, and uvicorn none on how long a request takes to arrive. A timer for each request
-would cost more than the check is worth, so one task looks at all connections once a second.
+httptools puts no bound on a head, and uvicorn none on how long a request takes to arrive or an answer to be taken, nor
+on requests that come before their answers. A timer for each would cost more than the check is worth, so one task looks
+at all connections once a second.
 """
 
 import asyncio
 import contextlib
+import heapq
+import json
+import resource
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..errors import Fault
+
 MAX_HEAD_BYTES = 32 * 1024  # request line and headers; a key, a traceparent and a proxy's additions need 2
+MAX_HEADERS = 100  # a client and the proxies before us add 30 at most; each costs memory whatever its length
+MAX_AHEAD = 32  # requests on one connection ahead of their answers: each costs us kilobytes, and a stranger 20 bytes
 ARRIVES_WITHIN_S = 10.0  # from the first byte (or the connection) to the last of the body; 256 KiB need far less
+TAKEN_WITHIN_S = 30.0  # an answer, by the client; a policy bundle of some megabytes needs a few on a slow line
 LOOK_EVERY_S = 1.0
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+MAX_CONNECTIONS = 4096  # open at the same time; a hundred adapters with pools of 16 need fewer
+FILES_KEPT = 256  # for the log, the store and the engine, whatever connects to us
+MADE_ROOM = 16  # one part in so many is closed when the house is full, so that not every arrival looks at all
+
+
+def _problem(status: str, code: str, title: str) -> bytes:
+    """Return a whole answer for a request that cannot be read, as contracts (section 1) has it, and the last one."""
+    members = {"type": f"urn:mcp-pdp:problem:{code}", "title": title, "status": int(status[:3]), "code": code}
+    body = json.dumps(members, separators=(",", ":"))
+    kind = "Content-Type: application/problem+json\r\nCache-Control: no-store\r\nConnection: close"
+    return f"HTTP/1.1 {status}\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+TOO_LARGE = _problem(
+    "431 Request Header Fields Too Large", "http.head_too_large", "The head of the request is too large."
+)
+TOO_SLOW = _problem("408 Request Timeout", "http.late", "The request did not arrive in time.")
+MALFORMED = _problem("400 Bad Request", "http.malformed", "This is not an HTTP/1.1 request.")
+
+
+class Unwelcome(ValueError):
+    """The parser must not go on with this connection (httptools ends on whatever a callback raises)."""
 
 
 class Bounded(HttpToolsProtocol):
-    """One connection. `waiting_since`: when what it is sending now began; None while it sends nothing."""
+    """One connection, of `most` at the same time.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    `waiting_since`: when what it is sending now began; None while it sends nothing. `idle_since`: when its last answer
+    was given. `unread_since`: since when an answer is not taken off our hands.
+    """
+
+    def __init__(self, *args: Any, most: int = MAX_CONNECTIONS, **kwargs: Any) -> None:
         """Take what uvicorn gives its protocols."""
         super().__init__(*args, **kwargs)
         self.waiting_since: float | None = self.loop.time()
-        self._in_head = True
-        self._head_bytes = 0
+        self.idle_since: float | None = None
+        self.unread_since: float | None = None
+        self._most = most
+        self._before_head = True  # no head has come, or the message behind the last one is complete
+        self._got_on = False
+        self._idle_bytes = 0  # in a row that brought neither the end of a head nor any of a body
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take the connection, and let go of those that have kept us waiting longest when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._most:
+            _make_room(cast("set[Bounded]", self.connections), self._most // MADE_ROOM + 1)
 
     def data_received(self, data: bytes) -> None:
-        """Read on (called by the event loop)."""
+        """Read on (called by the event loop). Every byte starts the clock, also those that the parser skips."""
+        if self.waiting_since is None:
+            self.waiting_since = self.loop.time()
+        self.idle_since, self._got_on = None, False
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
-        if self._head_bytes > MAX_HEAD_BYTES:
+        self._idle_bytes = 0 if self._got_on else self._idle_bytes + len(data)
+        if self._idle_bytes > MAX_HEAD_BYTES:
             self.refuse(TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """Start counting (called by the parser)."""
+        """Start the clock anew (called by the parser)."""
         super().on_message_begin()
-        self.waiting_since, self._in_head = self.loop.time(), True
+        self.waiting_since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header (called by the parser); not one behind the body, which nobody may merge (RFC 9110, 6.5.1)."""
+        if self._before_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stop counting bytes (called by the parser). A head that came in one large piece is a 400, by uvicorn."""
-        if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
-            raise ValueError("the head of the request is too large")
+        """Look at the whole head (called by the parser)."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self.refuse(TOO_LARGE)
+            raise Unwelcome
+        if not self._reads_one_way():
+            self.refuse(MALFORMED)
+            raise Unwelcome
+        if len(self.pipeline) >= MAX_AHEAD:
+            self.transport.close()
+            raise Unwelcome
         super().on_headers_complete()
-        self._in_head = False
+        self._before_head, self._got_on = False, True
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body (called by the parser)."""
+        super().on_body(body)
+        self._got_on = True
 
     def on_message_complete(self) -> None:
-        """Stop counting seconds (called by the parser)."""
+        """Stop the clock (called by the parser)."""
         super().on_message_complete()
-        self.waiting_since = None
+        self.waiting_since, self._before_head, self._got_on = None, True, True
+
+    def on_response_complete(self) -> None:
+        """Note since when it is idle, if it is (called by uvicorn)."""
+        super().on_response_complete()
+        self.idle_since = self.loop.time() if not self.pipeline else None
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Refuse what is no request (called by uvicorn)."""
+        self.refuse(MALFORMED)
 
     def refuse(self, answer: bytes) -> None:
-        """Close the connection, with an answer unless one has begun."""
+        """Close the connection, with an answer if it can only be taken for that to the request it is meant for."""
         if not self.transport.is_closing():
-            if self.cycle is None or not self.cycle.response_started:
+            if self._is_next():
                 self.transport.write(answer)
             self.transport.close()
+
+    def look(self, now: float, arrives_within_s: float, taken_within_s: float) -> None:
+        """Refuse a request that takes too long to arrive; give up a client that takes too long over our answer."""
+        if self.waiting_since is not None and self.waiting_since < now - arrives_within_s:
+            self.refuse(TOO_SLOW)
+        if not self.transport.get_write_buffer_size():
+            self.unread_since = None
+        elif self.unread_since is None:
+            self.unread_since = now
+        elif self.unread_since < now - taken_within_s:
+            self.transport.abort()  # to close would be to wait until it has read
+
+    def _reads_one_way(self) -> bool:
+        """Say whether a proxy before us has read the same request: RFC 9112, sections 2.3, 3.2 and 6.1."""
+        version = self.parser.get_http_version()
+        hosts = codings = 0
+        for name, value in self.headers:
+            hosts += name == b"host"
+            if name == b"transfer-encoding":
+                codings += 1 if value.lower() == b"chunked" and version == "1.1" else 2
+        return codings <= 1 and (hosts == 1 if version == "1.1" else version == "1.0" and hosts <= 1)
+
+    def _is_next(self) -> bool:
+        """Say whether nothing is owed for earlier requests, and nothing was said to this one."""
+        if self.cycle is None or self._before_head:
+            return self.cycle is None or self.cycle.response_complete
+        return not self.pipeline and not self.cycle.response_started
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer in HTTP/1.1 and close: what follows the request may be in another protocol (called by uvicorn)."""
+        if self.cycle.response_complete:
+            self.transport.close()
+        self.cycle.keep_alive = False
+
+
+def _make_room(connections: "set[Bounded]", count: int) -> None:
+    """Close those that wait longest for a request of theirs; none that has one under way."""
+    waits = {c: since for c in connections if (since := c.waiting_since or c.idle_since) is not None}
+    for connection in heapq.nsmallest(count, waits, key=lambda c: waits[c]):
+        connection.transport.abort()
+
+
+def most_connections() -> int:
+    """Return how many connections may be open: not so many that no file is left for the log."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, files - FILES_KEPT))
 
 
 class Server(uvicorn.Server):
@@ -73,6 +194,30 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen (called by `serve`). With TLS by ourselves: uvicorn gives a stranger 60 s for the handshake."""
+        context = self.config.ssl
+        if context is None:
+            await super().startup(sockets)
+            return
+        known, within_s = self.config, ARRIVES_WITHIN_S
+        given: dict[str, Any] = {"ssl": context, "ssl_handshake_timeout": within_s, "backlog": known.backlog}
+        places: list[dict[str, Any]] = [{"sock": bound} for bound in sockets or []]
+        places = places or [{"host": known.host, "port": known.port}]
+        loop = asyncio.get_running_loop()
+        try:
+            self.servers = [await loop.create_server(self._protocol, **place, **given) for place in places]
+        except OSError as error:
+            raise Fault(f"Nothing can listen at {known.host}:{known.port} ({error.strerror}): see what does.") from None
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        known = cast("Any", self.config)
+        made: asyncio.Protocol = known.http_protocol_class(
+            config=known, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let go of what is held, then stop (called by `serve`)."""
@@ -96,29 +241,44 @@ class Server(uvicorn.Server):
         return port
 
 
-def server_for(app: Any, host: str, port: int, grace_s: int, on_stop: Callable[[], None] = lambda: None) -> Server:
-    """Return a server of `app`; when told to stop, it calls `on_stop`, and requests in flight get `grace_s` seconds."""
+def server_for(
+    app: Any,
+    host: str,
+    port: int,
+    grace_s: int,
+    on_stop: Callable[[], None] = lambda: None,
+    tls: ssl.SSLContext | None = None,
+    most: int | None = None,
+) -> Server:
+    """Return a server of `app`; when told to stop, it calls `on_stop`, and requests in flight get `grace_s` seconds.
+
+    `most`: connections at the same time; by default as many as leave files for everything else.
+    """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=Bounded,
+        http=partial(Bounded, most=most or most_connections()),  # type: ignore[arg-type]  # uvicorn only calls it
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=grace_s,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
     return Server(config, on_stop)
 
 
 @asynccontextmanager
 async def watched(
-    server: Server, within_s: float = ARRIVES_WITHIN_S, every_s: float = LOOK_EVERY_S
+    server: Server,
+    within_s: float = ARRIVES_WITHIN_S,
+    every_s: float = LOOK_EVERY_S,
+    taken_within_s: float = TAKEN_WITHIN_S,
 ) -> AsyncIterator[None]:
-    """Close, while the context lasts, every connection on which a request takes too long to arrive."""
-    watching = asyncio.create_task(_watch(server, within_s, every_s))
+    """Close, while the context lasts, every connection on which a request or its answer takes too long."""
+    watching = asyncio.create_task(_watch(server, within_s, every_s, taken_within_s))
     try:
         yield
     finally:
@@ -126,10 +286,9 @@ async def watched(
         await asyncio.wait({watching})
 
 
-async def _watch(server: Server, within_s: float, every_s: float) -> None:
+async def _watch(server: Server, within_s: float, every_s: float, taken_within_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        oldest = asyncio.get_running_loop().time() - within_s
+        now = asyncio.get_running_loop().time()
         for connection in [c for c in server.server_state.connections if isinstance(c, Bounded)]:
-            if connection.waiting_since is not None and connection.waiting_since < oldest:
-                connection.refuse(TOO_SLOW)
+            connection.look(now, within_s, taken_within_s)

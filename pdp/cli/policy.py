@@ -9,7 +9,7 @@ import click
 
 from ..engine.local import LocalOpa
 from ..errors import Fault
-from ..net import JsonClient, Reply
+from ..net import JsonClient, NoReply, Reply
 from ..policy.archive import read_archive, write_archive
 from ..policy.bundle import read_content
 from ..policy.keys import SigningKey, read_keys, read_signing_key
@@ -20,6 +20,7 @@ from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
 from .check import check
+from .lines import client_at, secret_in, url_at
 from .new import new
 from .policy_diff import diff
 from .policy_docs import docs
@@ -83,10 +84,8 @@ def verify_(bundle: Path, as_json: bool) -> None:
 def activate(url: str | None, key_file: Path, as_json: bool) -> None:
     """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
     settings = load()
-    if url and JsonClient(url, {}, MAX_REPLY).is_open_line:
-        raise Fault(f"{url} is neither https nor this machine: the key could be read on the way.")
-    place = url or f"http://{settings.host}:{settings.port}"
-    reply = asyncio.run(_ordered(place, key_file.read_text("utf-8").strip()))
+    place = url or url_at(settings, settings.port)
+    reply = asyncio.run(_ordered(place, client_at(settings, place, secret_in(key_file), MAX_REPLY)))
     try:
         said = json.loads(reply.body)
     except ValueError:
@@ -99,10 +98,11 @@ def activate(url: str | None, key_file: Path, as_json: bool) -> None:
     click.echo(json.dumps(said) if as_json else "\n".join([*lines, *([] if change else ["nothing changed"])]))
 
 
-async def _ordered(url: str, key: str) -> Reply:
-    client = JsonClient(url, {"Authorization": f"Bearer {key}"}, MAX_REPLY)
+async def _ordered(place: str, client: JsonClient) -> Reply:
     try:
         return await client.post("/v1/policy/activate", b"", ACTIVATES_WITHIN_S)
+    except NoReply as away:
+        raise Fault(f"The PDP at {place} does not answer ({away}): is this its address?") from None
     finally:
         await client.close()
 

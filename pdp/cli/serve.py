@@ -5,12 +5,15 @@ import gc
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import click
 import uvloop
 
 from ..app import open_service
 from ..settings import Settings, load
+from ..tls import listener_context
+from .lines import must_not_be_overheard, renewing, tls_of, url_at
 from .listener import server_for, watched
 from .workers import die_with, serve_by_workers
 
@@ -43,13 +46,15 @@ def serve(
     named = {"host": host, "port": port, "worker": worker}
     given = {name: value for name, value in named.items() if value is not None}
     settings = load(**given)
-    for chatty in ("alembic", "httpx", "uvicorn.error"):
+    for chatty in ("alembic", "httpx"):
         logging.getLogger(chatty).setLevel("WARNING")
+    logging.getLogger("uvicorn.error").setLevel("ERROR")  # it warns of every request that is none: strangers write it
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    must_not_be_overheard(settings)
     if workers is not None and workers > 1:
         if dev:
             raise click.UsageError("--dev serves with one process")
-        asyncio.run(serve_by_workers(settings.host, settings.port, workers, GRACE_S + CLOSES_WITHIN_S))
+        asyncio.run(serve_by_workers(settings, workers, GRACE_S + CLOSES_WITHIN_S))
     elif parent is not None and fd is not None:
         die_with(parent)
         uvloop.run(serve_until_stopped(settings, _say, socket.socket(fileno=fd)))
@@ -66,15 +71,17 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
 
     `shared`: the socket that all workers listen on; without one the settings say where.
     """
+    files = tls_of(settings)
+    tls = listener_context(files) if files else None
     async with open_service(settings) as service:
         _spare_collections()
-        server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush)
+        server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush, tls)
         serving = asyncio.create_task(server.serve([shared] if shared else None))
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
             await asyncio.sleep(0.01)
         if server.started:
-            await announce(f"http://{settings.host}:{server.port}")
-        async with watched(server):
+            await announce(url_at(settings, server.port))
+        async with watched(server), renewing(tls, files) if tls and files else nullcontext():
             await serving
 
 

@@ -22,17 +22,20 @@ import click
 
 from ..engine.leash import PR_SET_PDEATHSIG
 from ..errors import Fault
+from ..settings import Settings
+from .lines import url_at
 
 BACKLOG = 2048  # uvicorn's own
 READY = b"pdp serves on "
 
 
-async def serve_by_workers(host: str, port: int, count: int, ends_within_s: float) -> None:
+async def serve_by_workers(settings: Settings, count: int, ends_within_s: float) -> None:
     """Serve until SIGINT or SIGTERM. Raises `Fault` when a worker does not start, or ends by itself."""
     told = asyncio.Event()
     for stop in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(stop, told.set)
-    with socket.create_server((host, port), family=family_of(host), backlog=BACKLOG) as listening:
+    address, family = (settings.host, settings.port), family_of(settings.host)
+    with socket.create_server(address, family=family, backlog=BACKLOG) as listening:
         async with AsyncExitStack() as stack:
             ends: list[asyncio.Task[Any]] = [asyncio.create_task(told.wait())]
             for number in range(count):
@@ -40,7 +43,7 @@ async def serve_by_workers(host: str, port: int, count: int, ends_within_s: floa
                 ends.append(asyncio.create_task(worker.wait()))
                 await ready(worker, number, told)
             if not told.is_set():
-                click.echo(f"pdp serves on http://{host}:{listening.getsockname()[1]}")
+                click.echo(f"pdp serves on {url_at(settings, listening.getsockname()[1])}")
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not told.is_set():
                 raise Fault("A worker ended by itself, so all are ended: see the lines above, and start anew.")

@@ -1,6 +1,6 @@
 """What the PDP asks of a policy engine, whichever one runs."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 VERDICT = "pdp/decision/verdict"
 VERDICTS = "pdp/decision/verdicts"
@@ -28,4 +28,19 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Let go of connections and, if we started it, the engine."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An engine that says how it is: calls that wait for it, and whether there is anything to ask."""
+
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Say whether a call would be tried."""
         ...

@@ -32,6 +32,7 @@ class LocalOpa:
         self._child: Child | None = None  # the one that answers
         self._last: Child | None = None  # the one to clean up after
         self._watching: asyncio.Task[None] | None = None
+        self.restarts = 0  # how often another OPA took the place of one that died or hung
 
     @classmethod
     async def start(
@@ -66,6 +67,16 @@ class LocalOpa:
         """Return the path of its socket."""
         return self._child.home / SOCKET if self._child else None
 
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait for a connection to OPA."""
+        return self._child.client.waiting if self._child else 0
+
+    @property
+    def running(self) -> bool:
+        """Say whether there is an OPA."""
+        return self._child is not None
+
     async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
         """Evaluate `data.<entrypoint>` on `document`; see `Engine.evaluate` for the refusals."""
         if self._child is None:
@@ -95,6 +106,7 @@ class LocalOpa:
             logger.error("OPA %d %s; calls are denied until another runs", child.process.pid, why)
             child, pause = await self._revive(pause)
             self._child = child
+            self.restarts += 1
             logger.warning("OPA %d answers in its place", child.process.pid)
 
     async def _revive(self, pause: float) -> tuple[Child, float]:

@@ -60,11 +60,22 @@ class OpaClient:
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
         self._closed = False
+        self._lost = False
 
     @property
     def revision(self) -> str:
         """Return the digest of the policy that every answer must come from."""
         return self._revision
+
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait for a connection."""
+        return self._waiting
+
+    @property
+    def running(self) -> bool:
+        """Say whether there was a connection when somebody last asked, or nobody has asked yet."""
+        return not self._lost
 
     async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
         """Evaluate `data.<entrypoint>` on `document`; see `Engine.evaluate` for the refusals."""
@@ -142,10 +153,12 @@ class OpaClient:
             else:
                 _, connection = await loop.create_connection(self._opened, *self._address)
         except OSError as error:
+            self._lost = True
             raise Refused("engine.unavailable", f"no connection to OPA at {self._url}: {error}") from None
         if self._closed or connection.gone.done():
             connection.abort()
             raise Refused("engine.unavailable", f"the connection to OPA at {self._url} was closed as it opened")
+        self._lost = False
         self._open.add(connection)
         return connection
 

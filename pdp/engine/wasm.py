@@ -72,6 +72,16 @@ class WasmEngine:
         """Return the digest of the policy that every answer must come from."""
         return self._revision
 
+    @property
+    def waiting(self) -> int:
+        """Return how many calls run in a thread, or wait for one."""
+        return self._waiting
+
+    @property
+    def running(self) -> bool:
+        """Say whether this policy may still be asked."""
+        return not self._closed.is_set()
+
     async def evaluate(self, entrypoint: str, document: bytes, deadline: float) -> bytes:
         """Evaluate `data.<entrypoint>` on `document`; see `Engine.evaluate` for the refusals."""
         await self._pause()

@@ -84,6 +84,10 @@ class IssuerKeys:
             raise Refused("identity.keys_unavailable", f"the keys of {self._issuer.issuer} could not be fetched")
         return usable
 
+    def is_stale(self, now: datetime) -> bool:
+        """Say whether there are no keys, or none that the issuer has confirmed lately."""
+        return self._current is None or self._current.is_stale(now)
+
     async def renew(self) -> None:
         """Fetch the set again when it is due; failures are logged, and the old set serves on."""
         known = self._current
@@ -152,6 +156,10 @@ class KeyRing:
     def of(self, issuer: Issuer) -> IssuerKeys:
         """Return the keys of a configured issuer."""
         return self._issuers[issuer.issuer]
+
+    def stale(self, now: datetime) -> int:
+        """Return how many issuers' keys are stale."""
+        return sum(keys.is_stale(now) for keys in self._issuers.values())
 
     async def start(self) -> None:
         """Begin to fetch; does not wait, because an issuer that is away must not keep us from starting."""

@@ -58,6 +58,10 @@ class People:
         """Say why nothing here may be relied on; None while it may."""
         return self._follower.stale()
 
+    def age_s(self) -> float:
+        """Return the seconds since the store was last followed."""
+        return self._follower.age_s()
+
     async def get(self, principal: str) -> Principal | None:
         """Return a principal by id, None when there is none. Raises `Refused` with a `facts.*` code."""
         return await self._ask(self._principals, principal)

@@ -89,6 +89,10 @@ class Peps:
             raise Rejected(503, "access.stale", "Keys cannot be checked now.", headers={"Retry-After": "1"})
         return self._peps
 
+    def age_s(self) -> float:
+        """Return the seconds since the store was last followed."""
+        return self._follower.age_s()
+
     async def start(self) -> None:
         """Read the keys once and go on following them. Raises `StoreUnavailable`."""
         await self._follower.start()

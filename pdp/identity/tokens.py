@@ -55,6 +55,7 @@ class TokenVerifier:
         self._keys = KeyRing(self._issuers.values(), now)
         self._possession = Possession()
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self.hits = self.misses = 0
 
     async def start(self) -> None:
         """Begin to fetch the issuers' keys; warn of what weakens them."""
@@ -74,7 +75,9 @@ class TokenVerifier:
         """
         must_fit(text)  # 1.
         name = hashlib.sha256(text.encode("ascii")).digest()
-        token, keys = await self._recall(name) or await self._verify(text)
+        recalled = await self._recall(name)
+        self.hits, self.misses = self.hits + bool(recalled), self.misses + (not recalled)
+        token, keys = recalled or await self._verify(text)
         now = self._now()
         issuer = self._issuers[token.issuer]
         check_times(token, issuer, now)  # 9.
@@ -82,6 +85,10 @@ class TokenVerifier:
         self._possession.check(text, token, issuer, shown, now)  # 10.
         self._remember(name, token, keys)
         return Proof(token=token, issuer=issuer, keys_stale=keys.is_stale(now))
+
+    def stale_issuers(self) -> int:
+        """Return how many issuers' keys could not be had, or renewed, for a while."""
+        return self._keys.stale(self._now())
 
     async def signed(self, text: str, issuer: str) -> dict[str, Any]:
         """Return the claims of a token of another kind that `issuer` signed: steps 1 to 3, 6 and 7, and no more.

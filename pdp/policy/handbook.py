@@ -6,11 +6,11 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .archive import read_archive
 from .bundle import read_content
-from .compiler import Compiler
+from .compiler import Annotated, Compiler
 from .form import Ast
 from .pack import Pack, build_pack
 from .reads import Reads, reads_of
@@ -61,25 +61,21 @@ def material(opa: Path, source: Path, org: Path | None) -> Material:
         content = read_content(read_archive(pack.bundle), pack.bundle)
         texts = {source.code: source.text for source in content.sources}
         modules: dict[str, Ast] = compiler.parse(texts, Path(folder))
-        said = compiler.inspect(_written({code: texts[code] for code in texts if code.startswith("lib.")}, folder))
+        said = compiler.annotations(_words(texts), Path(folder))
     return Material(
         pack=pack,
         configs=found.configs,
         reads={code: reads_of(code, modules) for code in pack.rules},
-        lib=list(_vocabulary(said.get("annotations") or [], modules)),
+        lib=list(_vocabulary(said, modules)),
         cases=list(_cases(pack)),
     )
 
 
-def _written(texts: dict[str, str], folder: str) -> Path:
-    lib = Path(folder) / "words"
-    lib.mkdir()
-    for code, text in texts.items():
-        (lib / f"{code}.rego").write_text(text, "utf-8")
-    return lib
+def _words(texts: dict[str, str]) -> dict[str, str]:
+    return {f"words/{code}.rego": text for code, text in texts.items() if code.startswith("lib.")}
 
 
-def _vocabulary(annotations: list[dict[str, Any]], modules: dict[str, Ast]) -> Iterator[Vocabulary]:
+def _vocabulary(annotations: list[Annotated], modules: dict[str, Ast]) -> Iterator[Vocabulary]:
     said = {".".join(part["value"] for part in entry["path"][1:]): entry["annotations"] for entry in annotations}
     for code in sorted(code for code in modules if code.startswith("lib.")):
         words = []

@@ -32,7 +32,7 @@ class Kind(Struct, frozen=True):
 
 def kind_at(path: Sequence[str]) -> Kind:
     """Return the kind of a place in the input; where the schema ends, anything goes."""
-    node = _resolved(_schema())
+    node = _resolved(input_schema())
     for step in path:
         node = _resolved(_below(node, step))
     return _kind(node)
@@ -41,7 +41,7 @@ def kind_at(path: Sequence[str]) -> Kind:
 @cache
 def all_choices() -> frozenset[str]:
     """Return every value that the schema lists for some place."""
-    kinds = [_kind(node) for node in _schema()["$defs"].values()]
+    kinds = [_kind(node) for node in input_schema()["$defs"].values()]
     return frozenset(choice for kind in kinds for member in kind.members.values() for choice in member.choices)
 
 
@@ -59,10 +59,5 @@ def _kind(node: dict[str, Any]) -> Kind:
 
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
-        node = _schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        node = input_schema()["$defs"][node["$ref"].rpartition("/")[2]]
     return node
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return input_schema()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .compiler import Annotated
 from .problem import PackRefused, Problem
 from .sources import FOLDERS, Source
 
@@ -45,9 +46,8 @@ class Rule:
         return said | {"good": list(self.good), "bad": list(self.bad)}
 
 
-def read_rules(sources: list[Source], inspected: dict[str, Any]) -> dict[str, Rule]:
+def read_rules(sources: list[Source], annotations: list[Annotated]) -> dict[str, Rule]:
     """Return every rule of the four folders by its code. Raises `PackRefused` for missing or unreadable words."""
-    annotations = inspected.get("annotations") or []
     problems = list(_beyond_the_rule(annotations, sources))
     rules = {}
     for source in sources:
@@ -83,7 +83,7 @@ def _rule(source: Source, said: dict[str, Any]) -> Rule:
     )
 
 
-def _of_package(annotations: list[dict[str, Any]], source: Source) -> dict[str, Any]:
+def _of_package(annotations: list[Annotated], source: Source) -> dict[str, Any]:
     for entry in annotations:
         scope = entry.get("annotations", {}).get("scope")
         path = [part["value"] for part in entry.get("path", [])]
@@ -116,7 +116,7 @@ def _examples(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(listed) if all(isinstance(item, dict) for item in listed) else ()
 
 
-def _beyond_the_rule(annotations: list[dict[str, Any]], sources: list[Source]) -> Iterator[Problem]:
+def _beyond_the_rule(annotations: list[Annotated], sources: list[Source]) -> Iterator[Problem]:
     """A rule that brings a schema of its own would switch off the check against ours, and nobody asks it but us."""
     files = {source.path: source for source in sources}
     for entry in annotations:

@@ -11,6 +11,7 @@ else must not help.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -157,29 +158,52 @@ def touches(path: Path, wanted: Iterable[Path]) -> bool:
     return any(path[: len(want)] == want or want[: len(path)] == path for want in wanted)
 
 
+Met = tuple[str, bytes, Loss]  # what rule, by code or as `Untried` was told to name it, met what loss of what facts
+
+
+class Attempt(NamedTuple):
+    """A loss worth trying, the part of the document that rules read, after it, and which rules are tried by it."""
+
+    loss: Loss
+    document: Document
+    tries: frozenset[Met]
+
+
 class Untried:
     """Says which losses of a document are worth trying: no rule that said no has met the same loss of the same facts.
 
-    `texts` are the texts of the rules by code, `often` on how many documents at most to try one.
+    `texts` are the texts of the rules by code, `often` on how many documents at most to try one. `proven` met their
+    loss before and gained nothing; there, a rule is named by what `named` has for its code.
     """
 
-    def __init__(self, texts: dict[str, str], often: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        texts: dict[str, str],
+        often: Mapping[str, int],
+        named: Mapping[str, str] = MappingProxyType({}),
+        proven: Iterable[Met] = (),
+    ) -> None:
         self._reads = {code: reads(text) for code, text in texts.items()} | {"pdp.decision": frozenset({APPROVED})}
         self._all = frozenset().union(*self._reads.values())
-        self._met: set[tuple[str, bytes, Loss]] = set()
+        self._met = set(proven)
+        self._named = named
         self._often = dict(often)
 
-    def of(self, document: Document, before: Reply) -> Iterator[tuple[Loss, Document]]:
-        """Return each such loss, and the part of the document that rules read, after it."""
+    def of(self, document: Document, before: Reply) -> Iterator[Attempt]:
+        """Return each such loss."""
         codes = [code for code in self._refusing(before) if self._often.get(code, 1) > 0]
         read = pruned(document, self._all)
         facts = {code: msgspec.json.encode(pruned(read, self._facts(code))) for code in codes}
         self._often |= {code: self._often[code] - 1 for code in codes if code in self._often}
         for loss in losses(read):
-            concerned = {(code, said, loss) for code, said in facts.items() if touches(loss.path, self._reads[code])}
+            concerned = frozenset(
+                (self._named.get(code, code), said, loss)
+                for code, said in facts.items()
+                if touches(loss.path, self._reads[code])
+            )
             if concerned - self._met:
                 self._met |= concerned
-                yield loss, spoilt(read, loss)
+                yield Attempt(loss, spoilt(read, loss), concerned)
 
     def _facts(self, code: str) -> frozenset[Path]:
         """Return what decides about a rule; that a duty shrinks is seen where the call goes on, by all the rules."""

@@ -19,7 +19,7 @@ from ..identity.risk import Weights, read_weights
 from ..query import canonical, digest
 from .archive import MODULE, write_archive
 from .cases import Table, read_table
-from .compiler import Compiler
+from .compiler import Annotated, Compiler, compiler_of
 from .form import offences
 from .law import Rule, read_rules
 from .losses import reads
@@ -96,7 +96,7 @@ def assemble(opa: Path, found: Found, values: Values, capabilities: Path, target
     """Check what was found with the binary `opa`, and build the bundle in `target`; see `build_pack`."""
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as folder:
-        return _Build(Compiler(opa), Path(folder), capabilities, wasm=wasm).pack(found, values, target)
+        return _Build(compiler_of(opa), Path(folder), capabilities, wasm=wasm).pack(found, values, target)
 
 
 class _Build:
@@ -111,9 +111,9 @@ class _Build:
         sources, tables = found.sources, read_tables(found.cases)
         self._write_rules(sources)
         self._write_laws(values)
-        modules, inspected = self._ask(sources)
+        modules, annotations = self._ask(sources)
         _must_ask_nothing(sources)
-        rules = read_rules(sources, inspected)
+        rules = read_rules(sources, annotations)
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
         revision = revision_of(sources, manifest, values.config)
@@ -145,14 +145,15 @@ class _Build:
         for root in (*SHARED, *FOLDERS):
             (laws / f"{root}.rego").write_text(LAW.format(root=root))
 
-    def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], list[Annotated]]:
         """Let OPA check the types, and meanwhile parse the rules and inspect; what the check says is said first."""
         names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources if s.folder in FOLDERS}
+        (inspect_in := self._folder / "inspect").mkdir()
         with ThreadPoolExecutor(max_workers=2) as beside:
             parsed = beside.submit(self._compiler.parse, texts, self._folder)
-            inspected = beside.submit(self._compiler.inspect, self._rules)
+            annotated = beside.submit(self._compiler.annotations, texts, inspect_in)
             self._compiler.check(self._folder, self._capabilities, names)
-            return parsed.result(), inspected.result()
+            return parsed.result(), annotated.result()
 
     def _check_form(self, sources: list[Source], modules: dict[str, Any], rules: dict[str, Rule]) -> None:
         problems = []

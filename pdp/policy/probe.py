@@ -12,7 +12,7 @@ from ..engine import VERDICT, VISIBLE, Engine
 from ..errors import Refused
 from ..query import digest
 from .known import KNOWN, SERVER
-from .losses import Document
+from .losses import Document, Met
 from .problem import PackRefused, Problem
 from .trials import ask, cases_of, kinds_of, no_verdict, try_losses, verdict_on
 
@@ -23,6 +23,8 @@ DECISION = "pdp/decision.rego"
 ORG = "org/"  # how the names of an organisation's own files begin
 INPUTS_EACH = 1  # inputs on which a rule of the pack is tried at activation; its own tests try it on all
 PROVEN: set[str] = set()  # what gained nothing in this process: the same rules on the same inputs need it only once
+MET: set[Met] = set()  # what did not, rule by rule: of a policy that differs in one of fifty only that is tried
+MOST_MET = 5_000  # of a thousand bytes or so; a policy has some hundreds
 TRIED_TAG = "mcp-pdp/tried/v1"
 
 
@@ -37,7 +39,9 @@ async def probe(engine: Engine, pack: "Pack") -> None:
     documents = at_activation(pack)
     tried = digest(TRIED_TAG, {"engine": type(engine).__name__, "policy": pack.revision, "on": documents})
     if not problems and tried not in PROVEN:
-        problems = await try_losses(engine, pack, documents, sparing(pack))
+        problems = await try_losses(engine, pack, documents, sparing(pack), MET)
+        if len(MET) > MOST_MET:
+            MET.clear()
     if problems:
         raise PackRefused(problems)
     PROVEN.add(tried)

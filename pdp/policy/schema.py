@@ -5,6 +5,7 @@ optional part is therefore the part itself (we leave it out, we never send null)
 """
 
 import json
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ NULL = {"type": "null"}
 UNUSED = {"default", "title"}  # say nothing to a checker
 
 
+@cache
 def input_schema() -> dict[str, Any]:
-    """Return the JSON schema of `input` in a policy (contracts, section 3)."""
+    """Return the JSON schema of `input` in a policy (contracts, section 3): one object, for all to read."""
     schema: dict[str, Any] = _plain(msgspec.json.schema(PolicyInput))
     return schema
 

@@ -13,10 +13,11 @@ from msgspec import Raw
 from ..decide import Reply, read_reply, verdict_from
 from ..engine import VERDICT, VERDICTS, Engine
 from ..errors import Refused
+from ..query import digest
 from .cases import Row, Table
 from .form import ASKED
 from .law import Rule
-from .losses import Document, Loss, Untried, gains, is_asked_for
+from .losses import Attempt, Document, Loss, Met, Untried, gains, is_asked_for
 from .problem import Problem
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ WITHIN_S = 5.0  # one evaluation takes a fraction of a millisecond; the engine m
 TOGETHER = 32  # inputs in one question: while calls go on, each question waits for its turn on the loop
 AT_ONCE = 8  # more keeps no engine busier, and holds other callers up
 ALWAYS: Mapping[str, int] = MappingProxyType({})
+NAMED_TAG = "mcp-pdp/around-a-rule/v1"
 NO_VERDICT = frozenset({"engine.garbled", "engine.undefined"})  # the engine is well, and this input has no verdict
 
 
@@ -139,13 +141,20 @@ async def try_examples(engine: Engine, rules: Iterable[Rule]) -> list[Problem]:
 
 
 async def try_losses(
-    engine: Engine, pack: "Pack", documents: dict[str, Document], often: Mapping[str, int] = ALWAYS
+    engine: Engine,
+    pack: "Pack",
+    documents: dict[str, Document],
+    often: Mapping[str, int] = ALWAYS,
+    proven: set[Met] | None = None,
 ) -> list[Problem]:
     """Find the rules that say yes, and the duties that shrink, when a field of one of the named inputs is lost.
 
-    `often` says on how many of the inputs at most to try a rule, by code; the others are tried on all.
+    `often` says on how many of the inputs at most to try a rule, by code; the others are tried on all. What is `proven`
+    is not tried again, and what is tried and gains nothing is added to it.
     """
-    untried = Untried({code: rule.text for code, rule in pack.rules.items()}, often)
+    known = set() if proven is None else proven
+    texts = {code: rule.text for code, rule in pack.rules.items()}
+    untried = Untried(texts, often, names_in(pack, type(engine).__name__), known)
     found, trials = [], []
     for (name, document), before in zip(
         documents.items(), await verdicts_on(engine, pack, list(documents.values())), strict=True
@@ -153,8 +162,24 @@ async def try_losses(
         if before is None:
             found += await no_verdict(engine, pack, name, document)
         else:
-            trials += [_Trial(name, before, loss, spoilt) for loss, spoilt in untried.of(document, before)]
-    return found + _sorted(await each(_together(trials), lambda some: _gained_on(engine, pack, some)))
+            trials += [_Trial(name, before, attempt) for attempt in untried.of(document, before)]
+    return found + _sorted(await each(_together(trials), lambda some: _gained_on(engine, pack, some, known)))
+
+
+def names_in(pack: "Pack", engine: str) -> dict[str, str]:
+    """Return for each rule a name that stands for everything its answer rests on beside the input, by code.
+
+    A rule reads the input, the words of `lib/` and the values, and no other rule (form.py). That a duty shrinks, and
+    what the decision makes of it all, rests on every rule: their names stand for the whole policy.
+    """
+    around = digest(NAMED_TAG, {"engine": engine, "shared": pack.shared, "config": pack.config})
+    alone = {
+        code: digest(NAMED_TAG, [around, code, rule.text])
+        for code, rule in pack.rules.items()
+        if rule.folder != "duties"
+    }
+    whole = {code: f"{code} {engine} {pack.revision}" for code in (*pack.codes("duties"), "pdp.decision")}
+    return alone | whole
 
 
 class _Trial(NamedTuple):
@@ -162,8 +187,7 @@ class _Trial(NamedTuple):
 
     name: str
     before: Reply
-    loss: Loss
-    document: Document
+    attempt: Attempt
 
 
 async def no_verdict(engine: Engine, pack: "Pack", name: str, document: Document) -> list[Problem]:
@@ -183,14 +207,19 @@ async def _contradicts_itself(engine: Engine, rule: Rule, document: Document) ->
     return False
 
 
-async def _gained_on(engine: Engine, pack: "Pack", trials: Sequence[_Trial]) -> list[Problem]:
-    verdicts = await verdicts_on(engine, pack, [trial.document for trial in trials])
-    return [
-        _gained(pack, gain.code, gain.what, trial.name, trial.loss)
-        for trial, after in zip(trials, verdicts, strict=True)
-        for gain in gains(trial.before, after)
-        if not is_asked_for(trial.loss, _text(pack, gain.code))
-    ]
+async def _gained_on(engine: Engine, pack: "Pack", trials: Sequence[_Trial], proven: set[Met]) -> list[Problem]:
+    verdicts = await verdicts_on(engine, pack, [trial.attempt.document for trial in trials])
+    found = []
+    for trial, after in zip(trials, verdicts, strict=True):
+        gained = [
+            _gained(pack, gain.code, gain.what, trial.name, trial.attempt.loss)
+            for gain in gains(trial.before, after)
+            if not is_asked_for(trial.attempt.loss, _text(pack, gain.code))
+        ]
+        found += gained
+        if after is not None and not gained:  # without a verdict nobody knows what a rule said
+            proven |= trial.attempt.tries
+    return found
 
 
 def _together(tried: Iterable[T]) -> Iterator[list[T]]:

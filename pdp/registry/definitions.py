@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
@@ -69,6 +71,7 @@ class Registry:
         self._scopes: dict[str, list[str]] = {}
         self._checkers: dict[str, Checker] = {}
         self._drifts: dict[Name, set[str]] = {}
+        self._statuses: tuple[int, Counter[Status]] = (-1, Counter())
         self.revision = -1
 
     async def start(self) -> None:
@@ -79,11 +82,31 @@ class Registry:
         """Stop following."""
         await self._follower.close()
 
+    def age_s(self) -> float:
+        """Return the seconds since the store was last followed."""
+        return self._follower.age_s()
+
     def find(self, server: str, name: str) -> Known:
         """Return what is known about a tool; nothing, for an unknown one. Raises `Refused` with `facts.stale`."""
         if why := self._follower.stale():
             raise Refused("facts.stale", why)
         return self._known.get((server, name), NOTHING)
+
+    def knows(self, server: str, name: str) -> bool:
+        """Say whether anybody ever submitted a tool of that name."""
+        return (server, name) in self._known
+
+    def statuses(self) -> Mapping[Status, int]:
+        """Return how many definitions there are of each status; counted once a revision."""
+        if self._statuses[0] != self.revision:
+            counted = Counter(status for known in self._known.values() for status in known.statuses.values())
+            self._statuses = self.revision, counted
+        return {status: self._statuses[1][status] for status in get_args(Status)}
+
+    @property
+    def drifts(self) -> int:
+        """Return how many definitions were shown that nobody approved, of those that are put on record."""
+        return sum(map(len, self._drifts.values()))
 
     def impact(self, server: str, name: str) -> tuple[Impact, dict[str, list[str]]]:
         """Return risk class and argument labels; `privileged` and none for a tool without approved definition."""
@@ -105,7 +128,7 @@ class Registry:
         seen = self._drifts.setdefault((server, name), set())
         if digest is None or not DIGEST.match(digest) or digest in seen or len(seen) >= DRIFTS_PER_TOOL:
             return False
-        if sum(map(len, self._drifts.values())) >= DRIFTS:
+        if self.drifts >= DRIFTS:
             return False
         seen.add(digest)
         return True

@@ -4,6 +4,7 @@ What a process keeps in memory may be relied on while it follows the store. When
 missed a revocation, and whoever relies on it has to say no.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -49,6 +50,10 @@ class Follower:
         self._followed_at = asked_at
         # a clock that was set back by hours must not hide an outage
         self._good_from, self._good_until = asked_at - self._bound, asked_at + self._bound
+
+    def age_s(self) -> float:
+        """Return the seconds since the store was last followed, infinite before the first time."""
+        return abs((self._now() - self._followed_at).total_seconds()) if self._followed_at else math.inf
 
     def stale(self) -> str | None:
         """Say why what was read may not be relied on; None while it may."""

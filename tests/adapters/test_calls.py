@@ -7,6 +7,9 @@ from typing import Any, cast
 import pytest
 from mcp import Client
 from mcp.types import RequestParamsMeta
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from pdp.adapters.replies import AUTHORIZATION, DECISION, DID_NOT_RUN
 from tests.adapters.stage import MODES, Pdp, Ran, payments, protected, text_of
@@ -187,3 +190,20 @@ async def test_an_outcome_is_reported_exactly_once_for_each_call_that_was_let_th
     assert outcomes[0][0]["result_digest"].startswith("sha256:")
     assert outcomes[0][0]["duration_ms"] >= 0
     assert outcomes[1][0]["is_error"] is True
+
+
+@pytest.mark.promise("traces.tree")
+async def test_a_server_that_is_traced_hands_on_its_own_span_of_the_call(
+    pdp: Pdp, tmp_path: Path, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, kept = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr("mcp.shared._otel._tracer", provider.get_tracer("mcp"))
+    server = payments([])
+    protected(server, pdp, tmp_path)
+    async with Client(server, mode=mode) as client:
+        result = await client.call_tool("create_refund", {"order": "o-1", "amount": 40})
+    spans = {f"{span.context.trace_id:032x}-{span.context.span_id:016x}": span for span in kept.get_finished_spans()}
+    sent = pdp.recorded(result)[0].body["input"]["context"]["traceparent"]
+    span = spans[sent[3:-3]]
+    assert (span.kind.name, span.attributes and span.attributes["mcp.method.name"]) == ("SERVER", "tools/call")

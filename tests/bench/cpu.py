@@ -1,6 +1,7 @@
 """CPU time of processes, from the kernel's own account: `/proc/<pid>/task/*/schedstat`, in nanoseconds (Linux)."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 MAIN = "(event loop)"
@@ -8,6 +9,7 @@ LOOK_EVERY = 0.05  # seconds
 GATHERED = 0.35  # seconds, after which the projection has begun with what it let gather
 QUIET = 0.06  # share of one core; an idle PDP polls its store and OPA's health, at about half of that
 PATIENCE = 20.0  # seconds until a service that does not come to rest is an error
+IDLE_FOR = 2.0  # seconds over which is measured what a service uses that nobody asks
 
 
 def spent_us(pid: int) -> float:
@@ -50,3 +52,10 @@ async def quiet(pids: list[int]) -> None:
         before, at = now, moment
         if moment > end:
             raise TimeoutError(f"{pids} did not come to rest within {PATIENCE:.0f} s")
+
+
+async def idle_us(pids: Iterable[int]) -> dict[int, float]:
+    """Return what resting processes use in a second, in microseconds: their polls and looks."""
+    before = {pid: spent_us(pid) for pid in pids}
+    await asyncio.sleep(IDLE_FOR)
+    return {pid: (spent_us(pid) - spent) / IDLE_FOR for pid, spent in before.items()}

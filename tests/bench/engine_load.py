@@ -13,7 +13,7 @@ from pdp.engine.opa import OpaClient
 from pdp.engine.wasm import WasmEngine
 from pdp.errors import Refused
 
-from .http_load import Effect
+from .answers import Effect
 from .job import Target, work
 from .tally import Measured, Tally, WrongAnswer
 

@@ -10,41 +10,19 @@ from collections.abc import Iterator
 from typing import cast
 
 import httptools
-from msgspec import Struct
-from msgspec.json import Decoder
 
+from .answers import READERS
 from .job import Target, work
 from .tally import Measured, Tally
 
-
-class PdpAnswer(Struct):
-    """What the bench reads of a decision."""
-
-    decision: str
-
-
-class Effect(Struct):
-    """What the bench reads of a verdict."""
-
-    effect: str
-
-
-class OpaAnswer(Struct):
-    """What the bench reads of OPA's data API."""
-
-    result: Effect
-
-
 OK = 200
-_PDP = Decoder(PdpAnswer)
-_OPA = Decoder(OpaAnswer)
 
 
 class Connection(asyncio.Protocol):
     """Asks, waits for the whole answer, checks it, and asks again until the tally says stop."""
 
     def __init__(self, target: Target, requests: Iterator[bytes], tally: Tally) -> None:
-        self._allowed = opa_allowed if target.speaks == "opa" else pdp_allowed
+        self._allowed = READERS[target.speaks]
         self._requests = requests
         self._tally = tally
         self._parser = httptools.HttpResponseParser(self)
@@ -86,16 +64,6 @@ class Connection(asyncio.Protocol):
     def _ask(self) -> None:
         self._began = time.perf_counter()
         self._transport.write(next(self._requests))
-
-
-def pdp_allowed(body: bytes) -> bool:
-    """Say whether the PDP allowed."""
-    return _PDP.decode(body).decision == "allow"
-
-
-def opa_allowed(body: bytes) -> bool:
-    """Say whether OPA's verdict is an allow."""
-    return _OPA.decode(body).result.effect == "allow"
 
 
 async def run(target: Target, connections: int, seconds: float) -> Measured:

@@ -11,20 +11,27 @@ from msgspec import Struct
 
 from .tally import Measured, WrongAnswer
 
+Speaks = Literal[
+    "opa", "opa_list", "pdp", "batch", "list", "client", "enforcer", "cerbos", "eunomia", "durable", "nothing"
+]
+
 
 class Target(Struct, frozen=True):
-    """Where requests go. `requests` are whole HTTP requests; for the engine client, policy inputs.
+    """Where requests go. `requests` are whole HTTP requests; for an engine policy inputs, for an adapter calls.
 
-    `socket` is a unix socket's path, or empty: then it is loopback TCP on `port`. `revision` is the policy's digest.
-    `bundle` is a compiled policy, which the load process evaluates itself.
+    `speaks` says how answers are read. `socket` is a unix socket's path, or empty: then it is loopback TCP on `port`.
+    `revision` is the policy's digest. `bundle` is a compiled policy, which the load process evaluates itself. `key` is
+    an adapter's; `folder` is where a log is written.
     """
 
-    speaks: Literal["opa", "pdp", "nothing"]
+    speaks: Speaks
     requests: list[bytes]
     socket: str = ""
     port: int = 0
     revision: str = ""
     bundle: str = ""
+    key: str = ""
+    folder: str = ""
 
 
 class Order(Struct, frozen=True):

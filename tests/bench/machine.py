@@ -2,12 +2,15 @@
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from pdp.times import rfc3339, system_clock
 
 SYNCS = 100
 RECORD = b"x" * 2500  # about what one decision adds to the log
@@ -24,8 +27,38 @@ def describe(folder: Path) -> dict[str, Any]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "fdatasync_us": _fdatasync_us(folder),
-        "load_before": round(os.getloadavg()[0], 2),
+        "when": rfc3339(system_clock()),
+        "load_before": load(),
     }
+
+
+class Meter:
+    """From now on: how much of the machine's CPU time goes to others than us. One whose children have ended counts."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._busy, self._ours = _busy_s(), _ours_s()
+
+    def others(self) -> float:
+        """Return the share of all cores that other processes used, 0 to 1."""
+        there = (time.monotonic() - self._at) * (os.cpu_count() or 1)
+        return max(0.0, (_busy_s() - self._busy) - (_ours_s() - self._ours)) / there
+
+
+def _busy_s() -> float:
+    """Return the seconds that cores were busy, with what the host took from us (`steal`)."""
+    user, nice, system, _idle, _wait, irq, soft, steal, *_ = map(int, Path("/proc/stat").read_text().split()[1:11])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _ours_s() -> float:
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
+def load() -> float:
+    """Return the load average of the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 def revision(checkout: Path) -> str:

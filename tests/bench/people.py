@@ -13,6 +13,7 @@ from tests.idp import AUDIENCE, ISSUER, Idp
 
 LATER = "2099-01-01T00:00:00Z"
 SERVER = "payments"
+CATALOG = "catalog"  # a second server, with as many tools as one list may name
 PEOPLE = [f"person-{number}" for number in range(8)]
 AGENTS = ["helpdesk-bot", "billing-bot"]
 SIGNED_IN = 600  # seconds ago
@@ -61,13 +62,13 @@ def right(tool: str, *constraints: dict[str, Any]) -> dict[str, Any]:
 
 def agent(identifier: str) -> dict[str, Any]:
     """Return an agent with the usual ceiling."""
-    common = {"owners": [PEOPLE[0]], "max_impact": "write", "ceiling": [f"{SERVER}/*", "orders/get_*"]}
+    common = {"owners": [PEOPLE[0]], "max_impact": "write", "ceiling": [f"{SERVER}/*", f"{CATALOG}/*", "orders/get_*"]}
     return {"id": identifier, "aliases": alias(f"client-{identifier}"), **common}
 
 
 def delegation(person: str, to: str) -> dict[str, Any]:
     """Return what a person lets an agent do."""
-    common = {"scope": [f"{SERVER}/*", "mail/*"], "max_impact": "write", "expires_at": LATER}
+    common = {"scope": [f"{SERVER}/*", f"{CATALOG}/*", "mail/*"], "max_impact": "write", "expires_at": LATER}
     return {"person": person, "agent": to, **common}
 
 
@@ -80,7 +81,7 @@ FEED: dict[str, Any] = {
         {"id": "staff", "entitlements": [right("wiki/get_*"), right("mail/list_*"), right("calendar/*")]},
     ],
     "roles": [
-        {"id": "reader", "entitlements": [right(f"{SERVER}/get_*"), right("crm/get_*")]},
+        {"id": "reader", "entitlements": [right(f"{SERVER}/get_*"), right(f"{CATALOG}/*"), right("crm/get_*")]},
         {
             "id": "refunder",
             "entitlements": [
@@ -90,37 +91,75 @@ FEED: dict[str, Any] = {
         },
     ],
     "delegations": [delegation(person, to) for person in PEOPLE for to in AGENTS],
-    "servers": [{"id": SERVER, "audiences": {ISSUER: [AUDIENCE]}, "required_scopes": ["tools:call"]}],
+    "servers": [
+        {"id": server, "audiences": {ISSUER: [AUDIENCE]}, "required_scopes": ["tools:call"]}
+        for server in (SERVER, CATALOG)
+    ],
 }
 
 
+def plain_tool(name: str) -> dict[str, Any]:
+    """Return a definition of the usual size that takes no arguments unless it is given some."""
+    properties = {"query": TEXT, "limit": {"type": "integer"}, "locale": TEXT}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"name": name, "description": f"Look up what {name} knows about a customer.", "inputSchema": schema}
+
+
+def token(idp: Idp, person: str, agent: str) -> str:
+    """Return a fresh token of a person who acts through an agent."""
+    client = f"client-{agent}"
+    return idp.token(
+        sub=f"sub-{person}",
+        client_id=client,
+        act={"sub": client},
+        sid=f"session-{person}",
+        jti=secrets.token_hex(8),
+        scope="openid profile tools:call orders refunds",
+        amr=["pwd", "otp"],
+        auth_time=int(idp.moment.timestamp()) - SIGNED_IN,
+    )
+
+
+def tokens(idp: Idp) -> list[str]:
+    """Return a fresh token of each of the people."""
+    return [token(idp, person, AGENTS[number % len(AGENTS)]) for number, person in enumerate(PEOPLE)]
+
+
+def asked(idp: Idp, definition: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the questions asked in turn: each person with one fresh token, and several arguments."""
+    turns = ((at, held, turn) for at, held in enumerate(tokens(idp)) for turn in range(ORDERS))
+    return [query(held, definition, f"o-{at}{turn:05d}") for at, held, turn in turns]
+
+
 def queries(idp: Idp, definition: dict[str, Any]) -> list[bytes]:
-    """Return the bodies asked in turn: each person with one fresh token an agent, and several arguments."""
-    bodies = []
-    for number, person in enumerate(PEOPLE):
-        client = f"client-{AGENTS[number % len(AGENTS)]}"
-        scope = "openid profile tools:call orders refunds"
-        token = idp.token(
-            sub=f"sub-{person}",
-            client_id=client,
-            act={"sub": client},
-            sid=f"session-{number}",
-            jti=secrets.token_hex(8),
-            scope=scope,
-            amr=["pwd", "otp"],
-            auth_time=int(idp.moment.timestamp()) - SIGNED_IN,
-        )
-        bodies += [json.dumps(query(token, definition, f"o-{number}{turn:05d}")).encode() for turn in range(ORDERS)]
-    return bodies
+    """Return the bodies of these questions."""
+    return encoded(asked(idp, definition))
 
 
-def query(token: str, definition: dict[str, Any], order: str) -> dict[str, Any]:
+def encoded(questions: list[dict[str, Any]]) -> list[bytes]:
+    """Return bodies as an adapter sends them."""
+    return [json.dumps(question).encode() for question in questions]
+
+
+def listing(held: str, tools: list[dict[str, Any]]) -> bytes:
+    """Return the body that asks which tools of the catalog may be seen."""
+    listed = [{"name": tool["name"], "definition_digest": definition_digest(tool)} for tool in tools]
+    return json.dumps({"caller": {"access_token": held}, "server": CATALOG, "tools": listed}).encode()
+
+
+def bare(held: str, tool: dict[str, Any]) -> bytes:
+    """Return the question for one tool of the catalog without arguments or context: what a list asks for each."""
+    named = {"server": CATALOG, "name": tool["name"], "definition_digest": definition_digest(tool)}
+    return json.dumps({"caller": {"access_token": held}, "tool": named, "arguments": {}}).encode()
+
+
+def query(held: str, definition: dict[str, Any], order: str) -> dict[str, Any]:
     """Return one decision request as an adapter sends it (contracts, section 1)."""
     details: dict[str, Any] = {"include": ["items", "deliveries", "payments"], "locale": "en-GB"}
     if definition is WRITE:
         details = {"amount": 2500, "currency": "EUR", "reason": "The parcel arrived damaged."}
     return {
-        "caller": {"access_token": token},
+        "caller": {"access_token": held},
         "tool": {"server": SERVER, "name": definition["name"], "definition_digest": definition_digest(definition)},
         "arguments": {"order": order, **details},
         "context": {

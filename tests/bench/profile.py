@@ -16,10 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from . import cpu, people, rounds, stage
+from . import cpu, people, stage
 from .job import Order, Target
+from .load import CHECKOUT, Load
+from .rows import HTTP
 
-FOLDER = rounds.CHECKOUT / "build" / "bench"
+FOLDER = CHECKOUT / "build" / "bench"
 FIRST_FUNCTIONS = 40  # lines of the last table
 WARM_UP_S = 1.0
 STEPS = {
@@ -79,11 +81,11 @@ async def profile(folder: Path, chosen: argparse.Namespace) -> str:
     """Serve, make load, and return the report."""
     home, samples = await stage.furnish(folder / "pdp"), FOLDER / "profile.folded"
     more = {"PDP_SAMPLES": str(samples), "PDP_ENGINE": chosen.engine}
-    async with stage.serving(home, rounds.CHECKOUT, "tests.bench.sampler", **more) as (pid, port):
+    async with stage.serving(home, CHECKOUT, "tests.bench.sampler", **more) as (pid, port):
         bodies = people.queries(home.idp, people.WRITE if chosen.write else people.READ)
         job = folder / "job.json"
         job.write_bytes(msgspec.json.encode({"decision": Target("pdp", home.requests(bodies), port=port)}))
-        load = await rounds.Load.start(rounds.GENERATOR, job)
+        load = await Load.start(HTTP, job)
         try:
             await load.run(Order("decision", chosen.connections, WARM_UP_S))
             await cpu.quiet([pid])

@@ -31,7 +31,8 @@ from pdp.times import rfc3339, system_clock
 from tests.contracts.stores import postgres, postgres_programs
 from tests.idp import ISSUER
 
-from . import people, rounds, stage
+from . import people, stage
+from .load import CHECKOUT
 from .tally import WrongAnswer, percentile
 
 TRIES = 200
@@ -143,7 +144,7 @@ async def _furnish(url: str, folder: Path, tries: int) -> str:
 
 @asynccontextmanager
 async def _replica(home: stage.Home, url: str) -> AsyncIterator[Replica]:
-    async with stage.serving(home, rounds.CHECKOUT, PDP_DATABASE_URL=url) as (_, port):
+    async with stage.serving(home, CHECKOUT, PDP_DATABASE_URL=url) as (_, port):
         headers = {"Authorization": f"Bearer {home.key}", "Content-Type": "application/json"}
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=10) as client:
             yield Replica(client)

@@ -1,113 +1,125 @@
-"""`python -m tests.bench.scale`: import 100,000 people, 1,000 groups and 300,000 entitlements; a decision then.
+"""Does the size matter? One service for each size of store, with as many people as tools, all asked in turn.
 
-Prints the time and memory of the import, and p50 of a decision in a small store and in the large one, both services
-running at once and asked in turn. Exit status 1 when the large one costs more than 1.2 times as much.
+The same eight people ask each of them the same; raw OPA is asked in the same rounds. Then members of each crowd call
+for the first time: their facts come out of the store.
 """
 
-import asyncio
-import json
-import resource
 import statistics
-import sys
-import tempfile
 import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
+import httpx
 from msgspec import Struct
 
-from pdp.identity.feed import read_feed
-from pdp.identity.importer import import_identity
-from pdp.store.sql import open_store
-from pdp.times import system_clock
+from pdp.engine import VERDICT
+from pdp.engine.opa import request_for
 
-from . import http_load, people, rounds, stage
+from . import cpu, people
+from .crowd import Imported, bring_in, newcomers
+from .grounds import courses_of, decide_all
 from .job import Target
+from .load import CHECKOUT
+from .rounds import Course, measure, medians
+from .rows import FEW, Kind, Row
+from .stage import Home, furnish, policy_inputs, raw_opa, serving
 from .tally import WrongAnswer
 
-PEOPLE, GROUPS, RIGHTS_EACH = 100_000, 1_000, 3
-BOUND = 1.2  # times the cost of a decision in a small store (issue 4)
-ROUNDS, SECONDS = 5, 1.0
+SIZES = [1, 100, 10_000, 100_000]  # people, and as many tools
+FLAT = 1.2  # times the cost of a decision in the smallest store (issue 4)
+
+Say = Callable[[str], None]
 
 
-class Imported(Struct, frozen=True):
-    """What the import cost: seconds, the most memory of its process in MiB, the size of the store in MiB."""
+class Size(Struct, frozen=True):
+    """What one size of store costs: bringing it in, starting on it, memory, and a person's first call."""
 
-    rows: int
-    seconds: float
-    again_seconds: float
-    peak_mib: int
-    store_mib: int
-
-
-def feed() -> bytes:
-    """Return the large feed; everyone is in one group and holds three rights of their own."""
-    crowd = [
-        {
-            "id": f"crowd-{number}",
-            "aliases": people.alias(f"sub-crowd-{number}"),
-            "groups": [f"team-{number % GROUPS}"],
-            "entitlements": [people.right(f"app-{number % 97}/tool-{turn}") for turn in range(RIGHTS_EACH)],
-        }
-        for number in range(PEOPLE)
-    ]
-    document: dict[str, Any] = {"source": "crowd", "people": crowd}
-    return json.dumps({**document, "groups": [{"id": f"team-{number}"} for number in range(GROUPS)]}).encode()
+    imported: Imported
+    starts_s: float
+    memory_mib: float
+    first_call_us: float
 
 
-async def import_crowd(data_dir: Path) -> Imported:
-    """Import the large feed into the store of a data directory, twice."""
-    file = data_dir / "pdp.db"
-    store = await open_store(f"sqlite+aiosqlite:///{file}")
-    try:
-        body, began = feed(), time.perf_counter()
-        rows = len(await import_identity(store, read_feed(body), system_clock()))
-        between = time.perf_counter()
-        if again := await import_identity(store, read_feed(body), system_clock()):
-            raise WrongAnswer(f"the same import again changed {len(again)} rows")
-        ended = time.perf_counter()
-    finally:
-        await store.dispose()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return Imported(rows, between - began, ended - between, peak_mib=peak, store_mib=file.stat().st_size // 2**20)
+class Scale(Struct, frozen=True):
+    """Sizes with their rows, `store_<people>`, and `raw_opa` from the same rounds."""
+
+    sizes: list[Size]
+    rows: list[Row]
 
 
-async def decisions(folder: Path) -> tuple[Imported, float, float]:
-    """Return what the import cost, and p50 in microseconds of a decision in the small and in the large store."""
-    homes = [await stage.furnish(folder / name) for name in ("small", "large")]
-    imported = await import_crowd(homes[1].data_dir)
-    samples: list[list[float]] = [[], []]
+async def scale(folder: Path, sizes: list[int], rounds: int, seconds: float, say: Say) -> Scale:
+    """Measure. Raises `WrongAnswer`, and `RuntimeError` when a service does not start."""
+    homes = {}
+    brought = {}
+    for size in sizes:
+        homes[size] = await furnish(folder / f"store-{size}")
+        brought[size] = await bring_in(homes[size].data_dir, size)
+        say(f"{size:,} people and tools came in within {brought[size].seconds + brought[size].tools_s:.1f} s")
     async with AsyncExitStack() as stack:
-        served = [await stack.enter_async_context(stage.serving(home, rounds.CHECKOUT)) for home in homes]
-        asked = [home.requests(people.queries(home.idp, people.READ)) for home in homes]
-        for number in range(ROUNDS):
-            for at, port in enumerate(port for _, port in served):
-                target = Target("pdp", asked[at], port=port)
-                samples[at].append((await http_load.run(target, 1, SECONDS)).p50_us)
-            say(f"round {number + 1}/{ROUNDS}: small {samples[0][-1]:.0f} us, large {samples[1][-1]:.0f} us")
-    return imported, statistics.median(samples[0]), statistics.median(samples[1])
+        served, started = {}, {}
+        for size, home in homes.items():
+            began = time.monotonic()
+            served[size] = await stack.enter_async_context(serving(home, CHECKOUT))
+            started[size] = time.monotonic() - began
+        courses = [course async for course in _courses(folder, homes, served, stack)]
+        async for number, samples in measure(courses, rounds, seconds):
+            told = "  ".join(f"{name} {runs[-1].measured.p50_us:,.0f}" for (name, n), runs in samples.items() if n == 1)
+            say(f"size, round {number}/{rounds}, p50 us at 1: {told}")
+        first = await _first_calls(homes, served)
+        memory = {size: memory_mib(pid) for size, (pid, _) in served.items()}
+    found = [Size(brought[size], round(started[size], 2), memory[size], first[size]) for size in sizes]
+    return Scale(found, medians(samples))
 
 
-def say(text: str) -> None:
-    """Show progress, a line at a time."""
-    print(f"scale: {text}", file=sys.stderr, flush=True)
+async def _courses(
+    folder: Path, homes: dict[int, Home], served: dict[int, tuple[int, int]], stack: AsyncExitStack
+) -> AsyncIterator[Course]:
+    engine, pack, _ = await stack.enter_async_context(raw_opa(folder))
+    assert engine.pid is not None
+    pids = {"raw": engine.pid}
+    kinds, targets = {"raw_opa": Kind("", FEW, opa="raw")}, {}
+    for size, home in homes.items():
+        pid, port = served[size]
+        bodies = people.queries(home.idp, people.READ)
+        decided = await decide_all(port, home.key, bodies, pack.revision)
+        inputs = policy_inputs(home.data_dir, decided)
+        name = f"store_{size}"
+        targets[name] = Target("pdp", home.requests(bodies), port=port)
+        targets["raw_opa"] = Target("opa", [request_for(VERDICT, one) for one in inputs], socket=str(engine.socket))
+        pids |= {name: pid, f"{name}_opa": cpu.children(pid)[0]}
+        kinds[name] = Kind("", FEW, pdp=name, opa=f"{name}_opa")
+    for course in await courses_of(kinds, targets, pids, folder / "scale.json", stack):
+        yield course
 
 
-def main() -> None:
-    """Measure, print, judge."""
-    say(f"importing {PEOPLE:,} people, {GROUPS:,} groups, {PEOPLE * RIGHTS_EACH:,} entitlements")
-    with tempfile.TemporaryDirectory(prefix="pdp-scale-") as folder:
-        try:
-            imported, small, large = asyncio.run(decisions(Path(folder)))
-        except (WrongAnswer, RuntimeError, TimeoutError) as error:
-            sys.exit(f"scale: FAILED: {error}")
-    print(f"import: {imported.rows:,} rows in {imported.seconds:.1f} s, again {imported.again_seconds:.1f} s")
-    print(f"memory: at most {imported.peak_mib} MiB; the store has {imported.store_mib} MiB")
-    print(f"decision, p50: {small:.0f} us in a small store, {large:.0f} us in this one, {large / small:.2f} times")
-    if large > BOUND * small:
-        sys.exit(f"scale: FAILED: a decision must cost at most {BOUND} times as much")
+async def _first_calls(homes: dict[int, Home], served: dict[int, tuple[int, int]]) -> dict[int, float]:
+    """Return p50 of the first calls of people whom nobody asked about before, in microseconds; all stores in turn."""
+    took: dict[int, list[float]] = {size: [] for size in homes}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for number, person in enumerate(newcomers(max(homes))):
+            for size, home in homes.items():
+                if number < size:
+                    body = people.encoded([_first_question(home, person)])[0]
+                    took[size].append(await _ask(client, served[size][1], home.key, body))
+    return {size: round(statistics.median(each) * 1e6, 1) for size, each in took.items()}
 
 
-if __name__ == "__main__":
-    main()
+def _first_question(home: Home, person: str) -> dict[str, object]:
+    return people.query(people.token(home.idp, person, people.AGENTS[0]), people.READ, "o-1")
+
+
+async def _ask(client: httpx.AsyncClient, port: int, key: str, body: bytes) -> float:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    began = time.perf_counter()
+    response = await client.post(f"http://127.0.0.1:{port}/v1/decisions", content=body, headers=headers)
+    took = time.perf_counter() - began
+    if response.status_code != httpx.codes.OK or response.json()["decision"] != "allow":
+        raise WrongAnswer(f"first call: {response.status_code} {response.text[:500]}")
+    return took
+
+
+def memory_mib(pid: int) -> float:
+    """Return the resident memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024, 1)

@@ -52,11 +52,16 @@ class Home:
     key: str
     idp: Idp
 
-    def requests(self, bodies: list[bytes]) -> list[bytes]:
-        """Return whole HTTP requests for decisions."""
-        head = f"POST /v1/decisions HTTP/1.1\r\nHost: pdp\r\nAuthorization: Bearer {self.key}\r\n"
-        head += "Content-Type: application/json\r\nContent-Length: "
-        return [b"%b%d\r\n\r\n%b" % (head.encode(), len(body), body) for body in bodies]
+    def requests(self, bodies: list[bytes], path: str = "/v1/decisions") -> list[bytes]:
+        """Return whole HTTP requests, for decisions unless another path is named."""
+        return posts(path, bodies, {"Host": "pdp", "Authorization": f"Bearer {self.key}"})
+
+
+def posts(path: str, bodies: list[bytes], headers: dict[str, str]) -> list[bytes]:
+    """Return whole HTTP requests that post JSON."""
+    named = headers | {"Content-Type": "application/json"}
+    head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return [b"%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body) for body in bodies]
 
 
 async def furnish(data_dir: Path) -> Home:
@@ -95,7 +100,7 @@ async def register(store: Store, data_dir: Path) -> None:
 async def _key(store: Store) -> str:
     identifier, key, digest = new_key(system_clock())
     expires = rfc3339(system_clock() + timedelta(days=1))
-    row = {"id": identifier, "secret_digest": digest, "servers": [people.SERVER], "scopes": ["decide"]}
+    row = {"id": identifier, "secret_digest": digest, "servers": [people.SERVER, people.CATALOG], "scopes": ["decide"]}
     async with transaction(store) as connection:
         await add_key(connection, {**row, "expires_at": expires, "note": "bench"}, system_clock())
     return key
@@ -146,7 +151,15 @@ class _Body(Struct):
 
 class _Line(Struct):
     kind: str
-    body: _Body
+    body: Raw
+
+
+def records(data_dir: Path, decisions: list[str]) -> list[bytes]:
+    """Return what the PDP wrote into its log about these decisions, byte for byte."""
+    lines = (msgspec.json.decode(line, type=_Line) for line in Reader(data_dir / "log" / "0").lines())
+    written = (bytes(line.body) for line in lines if line.kind == "decision")
+    bodies = {msgspec.json.decode(body, type=_Body).id: body for body in written}
+    return [bodies[decision] for decision in decisions]
 
 
 def policy_inputs(data_dir: Path, decisions: list[str]) -> list[bytes]:
@@ -154,9 +167,8 @@ def policy_inputs(data_dir: Path, decisions: list[str]) -> list[bytes]:
 
     A record keeps the policy input as it was encoded, when nothing in it had to be masked.
     """
-    lines = [msgspec.json.decode(line, type=_Line) for line in Reader(data_dir / "log" / "0").lines()]
-    bodies = {line.body.id: line.body for line in lines if line.kind == "decision"}
-    masked = [body.id for body in bodies.values() if body.id in set(decisions) and body.masked]
+    bodies = [msgspec.json.decode(record, type=_Body) for record in records(data_dir, decisions)]
+    masked = [body.id for body in bodies if body.masked]
     if masked:
         raise RuntimeError(f"the policy input of {masked[0]} was masked: the bench must not use sensitive arguments")
-    return [bytes(bodies[decision].input) for decision in decisions]
+    return [bytes(body.input) for body in bodies]

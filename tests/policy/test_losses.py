@@ -174,7 +174,7 @@ def test_only_what_could_gain_is_tried_and_each_thing_once() -> None:
     untried = Untried({"guards.a": "holds if input.risk.score == 1", "guards.b": "holds if input.now"}, {})
     document = {"risk": {"score": 5, "level": "x"}, "now": "x"}
     before = reply(effect="deny", broken_guards=["guards.a"])
-    tried = [loss for loss, _ in untried.of(document, before)]
+    tried = [attempt.loss for attempt in untried.of(document, before)]
     assert {loss.path for loss in tried} == {("risk",), ("risk", "score")}
     assert [*untried.of(document | {"now": "y"}, before)] == []  # the same facts, as far as guards.a knows
     assert len([*untried.of({"risk": {"score": 6}}, before)]) == len(tried)
@@ -186,7 +186,7 @@ def test_a_duty_is_tried_where_the_call_goes_on() -> None:
     untried = Untried({"duties.a": "duty := input.tool.owner", "guards.a": "holds if input.now"}, {})
     document, owed = {"tool": {"owner": "x"}, "now": "y"}, [{"type": "redact"}]
     assert [*untried.of(document, reply(effect="deny", permits=[], duties=owed))] == []
-    tried = [loss for loss, _ in untried.of(document, reply(duties=owed))]
+    tried = [attempt.loss for attempt in untried.of(document, reply(duties=owed))]
     assert {loss.path for loss in tried} == {("tool",), ("tool", "owner")}
     assert [*untried.of(document | {"now": "z"}, reply(duties=owed))]  # guards.a may let this one go on
 

@@ -16,10 +16,14 @@ from pdp.engine import VERDICTS
 from pdp.engine.opa import OpaClient
 from pdp.errors import Refused
 from pdp.policy.known import KNOWN
+from pdp.policy.losses import Met
 from pdp.policy.pack import Pack, PackRefused, build_pack, default_pack_dir, probe
+from pdp.policy.probe import MET
+from pdp.policy.trials import try_losses
 from pdp.settings import Settings
 from tests.policy.engine import running
-from tests.policy.rules import org, write
+from tests.policy.rules import org, rule, write
+from tests.service import CALM
 
 pytestmark = pytest.mark.promise("policy.probe")
 LETS_GO = """duty := {"type": "redact", "pointers": ["/a"]} if is_string(input.tool.owner)
@@ -210,6 +214,51 @@ async def test_losses_are_tried_once_for_a_policy_and_few_of_them(opa: Path, sou
         await probe(counting, built)
     assert 100 < first < MOST_ASKED
     assert counting.asked - first == ALWAYS_ASKED
+
+
+async def test_of_a_policy_that_differs_in_one_rule_only_that_rule_is_tried_again(
+    opa: Path, source: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "org"
+
+    async def asked_about(name: str, words: str = "") -> int:
+        write(folder, {"gates/mine.rego": rule("gates", "mine", f'open if {OURS}\n\nopen if input.now == "{name}"')})
+        write(folder, {"config.yaml": words})
+        built = build_pack(opa, source, folder, tmp_path / "built")
+        (place := tmp_path / name).mkdir()
+        async with client(opa, built.bundle, place, built) as engine:
+            counting = Counting(engine)
+            await probe(counting, built)
+        return counting.asked
+
+    MET.clear()
+    first = await asked_about("a")
+    assert await asked_about("b") < 0.8 * first
+    assert await asked_about("c", CALM) > 0.9 * first, "with other values every rule may say something else"
+
+
+async def test_what_came_without_a_verdict_is_tried_again_once_it_has_one(
+    opa: Path, source: Path, tmp_path: Path
+) -> None:
+    """A duty that contradicts itself when a fact is lost hides what a guard says about the same loss."""
+    two_values = 'duty := {"type": "none"}\n\nduty := {"type": "x"} if is_boolean(input.tool.owner)'
+    lenient = "holds if is_boolean(input.tool.owner)"
+
+    def built(duty: str) -> Pack:
+        write(tmp_path / "org", {"duties/mine.rego": rule("duties", "mine", duty)})
+        folder = org(tmp_path, "guards", f"holds if {OURS}\n\n{lenient}")
+        return build_pack(opa, source, folder, tmp_path / "built")
+
+    pack = built(two_values)
+    proven: set[Met] = set()
+    document = {"caller": {"mode": "user_direct"}, "tool": {"owner": "x", "server": "y"}}
+    async with client(opa, pack.bundle, tmp_path, pack) as engine:
+        assert await try_losses(engine, pack, {"this": document}, proven=proven) == []
+    pack = built('duty := {"type": "none"}')
+    (place := tmp_path / "again").mkdir()
+    async with client(opa, pack.bundle, place, pack) as engine:
+        (problem,) = {found.file for found in await try_losses(engine, pack, {"this": document}, proven=proven)}
+    assert problem == "org/guards/mine.rego"
 
 
 async def test_a_policy_that_is_not_the_one_we_built_is_refused(

@@ -1,0 +1,254 @@
+"""TLS of the listener, with real certificates: who gets in, who does not, and what either is told."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pdp.cli.lines import Renewal, client_at, must_not_be_overheard, renewing, tls_of, url_at
+from pdp.cli.listener import server_for, watched
+from pdp.errors import Fault
+from pdp.net import JsonClient, NoReply, trusted
+from pdp.settings import Settings
+from pdp.tls import Files, listener_context
+from tests.pki import Authority, Pair, authority, pem_of
+
+pytestmark = pytest.mark.promise("serve.tls")
+PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Two authorities, ours and a stranger's, and a certificate for this machine."""
+
+    ours: Authority
+    theirs: Authority
+    server: Pair
+
+    def files(self, **changed: Any) -> Files:
+        """Return the files of a listener, good unless changed."""
+        return msgspec.structs.replace(Files(self.server.certificate, self.server.key), **changed)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Return certificates in files."""
+    ours = authority(tmp_path / "ours")
+    return Place(ours, authority(tmp_path / "theirs"), ours.issue("server"))
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the scheme that the request came by."""
+    await receive()
+    body = b'"%s"' % scope["scheme"].encode()
+    head = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def listening(files: Files, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve `echo` over TLS and yield its URL."""
+    server = server_for(echo, "127.0.0.1", 0, grace_s=1, tls=context or listener_context(files))
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(PATIENCE_S):
+        while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
+            await asyncio.sleep(0.01)
+        async with watched(server):
+            yield f"https://127.0.0.1:{server.port}"
+        server.should_exit = True
+        await serving
+
+
+async def asked(url: str, tls: ssl.SSLContext | None) -> str:
+    """Return what a caller of `url` is told: the body, or why there is none."""
+    client = JsonClient(url, {}, 1000, tls=tls)
+    try:
+        return (await client.get("/", PATIENCE_S)).body.decode()
+    except NoReply as none:
+        return str(none)
+    finally:
+        await client.close()
+
+
+async def test_whoever_trusts_the_authority_is_served_over_tls_1_3(place: Place) -> None:
+    context = trusted(place.ours.ca)
+    async with listening(place.files()) as url:
+        assert await asked(url, context) == '"https"'
+        port = int(url.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+        writer.close()
+
+
+@pytest.mark.parametrize("who", ["the usual authorities", "a stranger's authority"])
+async def test_a_certificate_of_another_authority_is_not_trusted_and_the_sentence_says_what_to_do(
+    place: Place, who: str
+) -> None:
+    async with listening(place.files()) as url:
+        told = await asked(url, trusted(place.theirs.ca) if "stranger" in who else None)
+    assert "its TLS certificate is not trusted" in told
+    assert "PDP_CA_FILE" in told
+
+
+async def test_an_expired_certificate_and_one_for_another_host_are_not_trusted(place: Place) -> None:
+    for pair, why in ((place.ours.issue("old", days=-1), "expired"), (place.ours.issue("far", host="192.0.2.1"), "IP")):
+        async with listening(place.files(certificate=pair.certificate, key=pair.key)) as url:
+            told = await asked(url, trusted(place.ours.ca))
+        assert "its TLS certificate is not trusted" in told
+        assert why in told
+
+
+async def test_with_client_authorities_only_a_caller_with_a_good_certificate_is_served(place: Place) -> None:
+    files = place.files(client_ca=place.ours.ca)
+    good, old, foreign = place.ours.issue("adapter"), place.ours.issue("old", days=-1), place.theirs.issue("mallory")
+    async with listening(files) as url:
+        assert await asked(url, trusted(place.ours.ca, good.certificate, good.key)) == '"https"'
+        for pair in (None, old, foreign):
+            shown = (pair.certificate, pair.key) if pair else ()
+            told = await asked(url, trusted(place.ours.ca, *shown))
+            assert '"https"' not in told
+            assert "PDP_CLIENT_CERTIFICATE" in told, pair
+
+
+async def test_an_older_tls_than_the_minimum_is_refused_and_taken_where_it_is_the_minimum(place: Place) -> None:
+    old = trusted(place.ours.ca)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with listening(place.files()) as url:
+        assert "PDP_TLS_MINIMUM" in await asked(url, old)
+    async with listening(place.files(minimum="1.2")) as url:
+        assert await asked(url, old) == '"https"'
+
+
+async def test_tls_1_1_is_never_taken(place: Place) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(place.ours.ca)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with listening(place.files(minimum="1.2")) as url:
+        assert "PDP_TLS_MINIMUM" in await asked(url, context)
+
+
+async def test_plain_http_on_a_tls_port_gets_no_answer(place: Place) -> None:
+    async with listening(place.files()) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        with suppress(ConnectionError):
+            assert b"HTTP" not in await asyncio.wait_for(reader.read(), PATIENCE_S)
+        writer.close()
+        assert "closed" in await asked(url.replace("https", "http"), None)
+
+
+async def test_a_handshake_that_does_not_end_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdp.cli.listener.ARRIVES_WITHIN_S", 0.3)
+    async with listening(place.files()) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"\x16\x03\x01")
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+        writer.close()
+
+
+def _renewed(place: Place, pair: Pair) -> None:
+    """Replace the files of the listener as tools do: by renaming new ones over them."""
+    for new, old in ((pair.certificate, place.server.certificate), (pair.key, place.server.key)):
+        new.replace(old)
+
+
+def serial(url: str, ca: Path) -> int:
+    """Return the serial number of the certificate that is shown at `url`."""
+    port = int(url.rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S) as line,
+        trusted(ca).wrap_socket(line, server_hostname="127.0.0.1") as spoken,
+    ):
+        shown: Any = spoken.getpeercert()
+        return int(shown["serialNumber"], 16)
+
+
+def test_a_renewed_certificate_is_shown_without_a_restart(place: Place) -> None:
+    async def renewed() -> None:
+        files = place.files()
+        context = listener_context(files)
+        async with listening(files, context) as url, renewing(context, files, 0.02):
+            before = await asyncio.to_thread(serial, url, place.ours.ca)
+            _renewed(place, place.ours.issue("next"))
+            async with asyncio.timeout(PATIENCE_S):
+                while await asyncio.to_thread(serial, url, place.ours.ca) == before:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+    uvloop.run(renewed())  # what `pdp serve` runs on
+
+
+async def test_half_of_a_renewed_pair_is_not_taken_and_what_was_shown_goes_on(place: Place) -> None:
+    files = place.files()
+    context = listener_context(files)
+    async with listening(files, context) as url:
+        before = await asyncio.to_thread(serial, url, place.ours.ca)
+        renewal, pair = Renewal(context, files), place.ours.issue("next")
+        pair.certificate.replace(place.server.certificate)
+        with pytest.raises(Fault, match="belong together"):
+            await renewal.look()
+        assert await asyncio.to_thread(serial, url, place.ours.ca) == before
+        pair.key.replace(place.server.key)
+        await renewal.look()
+        assert await asyncio.to_thread(serial, url, place.ours.ca) != before
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        (lambda p: p.server.key.chmod(0o640), "run chmod 600 on it"),
+        (lambda p: p.server.key.unlink(), "check the path and its owner"),
+        (lambda p: p.server.key.write_bytes(pem_of(ec.generate_private_key(ec.SECP256R1()))), "belong together"),
+        (lambda p: p.server.key.write_bytes(pem_of(ec.generate_private_key(ec.SECP256R1()), b"x")), "passphrase"),
+        (lambda p: p.server.certificate.write_text("no certificate"), "belong together"),
+        (lambda p: p.ours.ca.write_text("no authority"), "name a file of PEM certificates"),
+        (lambda p: p.ours.ca.unlink(), "name a file of PEM certificates"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_what_to_do(place: Place, breaks: Any, says: str) -> None:
+    files = place.files(client_ca=place.ours.ca)
+    listener_context(files)
+    breaks(place)
+    with pytest.raises(Fault, match=says):
+        listener_context(files)
+
+
+def test_settings_with_half_of_what_tls_takes_are_refused(tmp_path: Path) -> None:
+    for half in ("tls_certificate", "tls_key", "tls_client_ca"):
+        with pytest.raises(Fault, match="set both"):
+            tls_of(Settings().model_copy(update={half: tmp_path / "x"}))
+    with pytest.raises(Fault, match="belong together"):
+        client_at(Settings(client_certificate=tmp_path / "x"), "https://pdp.example", "k", 1)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "pdp.example"])  # noqa: S104  # nothing listens there
+def test_nothing_is_served_beyond_this_machine_in_the_clear_unless_an_unsafe_setting_says_so(
+    host: str, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_line = Settings(host=host)
+    with pytest.raises(Fault, match="PDP_TLS_CERTIFICATE"):
+        must_not_be_overheard(open_line)
+    must_not_be_overheard(open_line.model_copy(update={"unsafe_plain_http": True}))
+    assert "unsafe_plain_http" in caplog.text
+    must_not_be_overheard(Settings(host=host, tls_certificate=place.server.certificate, tls_key=place.server.key))
+    for here in ("127.0.0.1", "::1", "localhost", "127.9.9.9"):
+        must_not_be_overheard(Settings(host=here))
+
+
+def test_a_url_says_how_it_is_reached(place: Place) -> None:
+    assert url_at(Settings(), 1) == "http://127.0.0.1:1"
+    assert url_at(Settings(host="::1", tls_certificate=place.server.certificate), 1) == "https://[::1]:1"
