@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ CALLS = 20
 @pytest.mark.promise("log.rotation")
 async def test_a_log_in_many_files_is_read_as_one_by_every_reader_and_a_lost_file_is_found(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    rotating = {"org_dir": calm(tmp_path / "org"), "log_segment_bytes": SEGMENT_BYTES}
+    rotating: dict[str, Any] = {"org_dir": calm(tmp_path / "org"), "log_segment_bytes": SEGMENT_BYTES}
     async with running(data_dir, **rotating) as pdp:
         given = [await pdp.ask() for _ in range(CALLS)]
         directory = pdp.service.world.log.directory
@@ -58,7 +59,7 @@ async def test_a_log_in_many_files_is_read_as_one_by_every_reader_and_a_lost_fil
 async def test_a_call_that_changes_the_world_is_on_the_disk_when_its_answer_comes_also_in_a_new_file(
     tmp_path: Path,
 ) -> None:
-    rotating = {"org_dir": calm(tmp_path / "org"), "log_segment_bytes": SEGMENT_BYTES}
+    rotating: dict[str, Any] = {"org_dir": calm(tmp_path / "org"), "log_segment_bytes": SEGMENT_BYTES}
     async with running(tmp_path / "data", **rotating) as pdp:
         directory, waited = pdp.service.world.log.directory, 0
         for _ in range(CALLS):
