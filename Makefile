@@ -4,7 +4,7 @@ BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants faults swaps profile chaos soak
+.PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile chaos soak fuzz faults
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ revocation: setup ## time from revoking on one replica to the deny on another, 2
 
 swaps: setup ## replace the policy 50 times under load, with an OPA of ours and with a sidecar; prints how long it takes
 	$(BIN)/pytest -q -s -m slow tests/flow/test_swaps.py
+
+fuzz: setup ## feed hostile bytes to what reads them, guided by coverage, for MINUTES (10); the last line counts
+	$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10)
 
 compose-test: ## build the images, start the compose file for real, and call through it (skips without Docker)
 	bash tests/compose/run

@@ -89,6 +89,7 @@ class Service:
     projection: Projection
     renewal: Renewal
     voting: VotingDesk
+    waiting: Waiting
 
     def hush(self) -> None:
         """End at once what is held until there is news: the service is about to stop."""
@@ -124,13 +125,14 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
-        metrics.watch(Gauges(world, peps, projection, desk.places, _waiting(office, stack)))
+        waiting = _waiting(office, stack)
+        metrics.watch(Gauges(world, readiness, peps, projection, desk.places, waiting))
         _tell(settings, world, metrics, stack)
         voting = VotingDesk(world, Bulletin(), metrics.voted)
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(readiness, metrics)
         app = _application(desk, parts, console)
-        yield Service(world, app, peps, projection, renewal, voting)
+        yield Service(world, app, peps, projection, renewal, voting, waiting)
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:

@@ -6,7 +6,7 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ class Deadlines:
         """Return the context manager for one call of the current task."""
         return Limit(self, when)
 
-    async def keep(self, when: float, step: Coroutine[Any, Any, T]) -> T:
+    async def keep(self, when: float, step: Awaitable[T]) -> T:
         """Return what `step` gives by the loop's time `when`; else cancel it and raise `TimeoutError` at once.
 
         For what asks a database: its driver clears up before it lets a cancelled call go, and that can take as long as

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from .answer import ApprovalTicket, Reason, Risk
 from .answer import Decision as Effect
 from .engine import VERDICT
+from .engine.reply import read_result
 from .enrich import AgentFacts, DelegationFacts, Facts, PersonFacts
 from .errors import REFUSALS, OtherPolicy, Refused
 from .identify import Caller, Client, Mode, Session, Token
@@ -168,10 +169,7 @@ def clock_input(moment: datetime, zone: ZoneInfo) -> ClockInput:
 
 def read_reply(body: bytes, pack: Pack) -> Reply:
     """Read the policy's reply; whatever contradicts itself or the loaded pack is refused, never repaired."""
-    try:
-        reply = msgspec.json.decode(body, type=Reply)
-    except msgspec.DecodeError as error:
-        raise Refused("engine.garbled", str(error)) from None
+    reply = read_result(body, Reply)
     if reply.revision != pack.revision:
         raise OtherPolicy(pack.revision, reply.revision)
     must_know(pack, permits=reply.permits, guards=reply.broken_guards, gates=reply.shut_gates)

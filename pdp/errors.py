@@ -12,6 +12,11 @@ A refusal code stands once in `REFUSALS`; `title` says what happened, `remedy` w
 
 from typing import NamedTuple
 
+import msgspec
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError)
+"""What msgspec raises for bytes that are not the JSON we expect; the second for bytes that are not UTF-8."""
+
 
 class Meaning(NamedTuple):
     """The words of a refusal code: what happened, and what the reader can do about it."""

@@ -199,7 +199,8 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
     try:
         when = asyncio.get_running_loop().time() + world.record_within
         with defended(case.id):
-            return await case.word("settle", world.deadlines.keep(when, settle(case, verdict, world)))
+            settling = case.word("settle", settle(case, verdict, world))
+            return await world.deadlines.keep(when, settling)
     except Refused as refusal:
         return refused(refusal)
 

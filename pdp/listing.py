@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from .answer import Reason, Receipt, Revisions
 from .decide import HEAD_START, input_for, must_know, refused
 from .engine import VISIBLE
+from .engine.reply import read_result
 from .enrich import enrich
 from .errors import OtherPolicy, Refused, Rejected
 from .flow import Case, by_one_policy, defended, open_case, sealed
@@ -205,10 +206,7 @@ async def _standing(server: str, listed: Listed, world: World) -> Tool | None:
 
 
 def _read(body: bytes, asked: list[tuple[str, str]], pack: Pack) -> set[str]:
-    try:
-        reply = msgspec.json.decode(body, type=_Reply)
-    except msgspec.DecodeError as error:
-        raise Refused("engine.garbled", str(error)) from None
+    reply = read_result(body, _Reply)
     if reply.revision != pack.revision:
         raise OtherPolicy(pack.revision, reply.revision)
     if [(entry.server, entry.name) for entry in reply.tools] != asked:

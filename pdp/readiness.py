@@ -106,6 +106,11 @@ class Readiness:
         self._until = 0.0
         self._problem: str | None = "not probed yet"
 
+    @property
+    def passed(self) -> bool:
+        """Say whether both probes came back right when they were last asked."""
+        return self._problem is None
+
     async def problem(self) -> str | None:
         """Probe, now and then however many ask."""
         async with self._lock:

@@ -23,6 +23,10 @@ PROMISES = {
         "The code keeps the house rules that a machine can check.",
         "architecture, section 1",
     ),
+    "house.bench": Promise(
+        "A figure of the bench is what the samples say, and a promised one that is missed is shown as missed.",
+        "issue 7, build 3",
+    ),
     "engine.contract": Promise(
         "Every way of reaching OPA answers alike: the result, or a refusal with its code.",
         "issue 3, build 2",
@@ -86,6 +90,14 @@ PROMISES = {
     "api.hostile": Promise(
         "Hostile HTTP ends as a problem or a closed connection: nothing is allowed or echoed, others are served.",
         "issue 7, build 6",
+    ),
+    "fuzz": Promise(
+        "Whatever bytes come as a query, a token or an engine's reply are read as what they say, or refused.",
+        "issue 7, build 6",
+    ),
+    "cli.doctor": Promise(
+        "`pdp doctor` finds what is wrong with a deployment, says what to do, and changes nothing.",
+        "issue 7, build 8",
     ),
     "cli.keys": Promise(
         "A key is handed over into a new file that only its owner reads, before it works.",
@@ -562,6 +574,22 @@ PROMISES = {
     "adapter.call": Promise(
         "An allowed call runs, and names its decision.",
         "issue 3, build 8",
+    ),
+    "api.bounds": Promise(
+        "Everything that grows with what others do has a bound, and the page for operators says which.",
+        "issue 7, item 2",
+    ),
+    "metrics.bounded": Promise(
+        "No caller can make a new series of the metrics, whatever it names.",
+        "issue 7, item 9",
+    ),
+    "metrics.true": Promise(
+        "What the metrics say is what happened, and the dashboard and the alerts ask for nothing else.",
+        "issue 7, item 9",
+    ),
+    "alerts.fire": Promise(
+        "An alert is silent while all is well and fires when its part really breaks, and says what to do.",
+        "issue 7, item 9",
     ),
     "traces.tree": Promise(
         "A traced decision is one span with a span a word below it, in the caller's own trace.",

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from ..answer import Answer, Reason, read_answer
-from ..errors import REFUSALS, Fault, Refused
+from ..errors import NOT_JSON, REFUSALS, Fault, Refused
 from ..net import JsonClient, NoReply, Reply
 from ..query import Credential, Query
 
@@ -111,7 +111,7 @@ class Client:
         """
         try:
             answer = read_answer(await self._ask("/v1/decisions", _json(query)))
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise PdpAway("pdp.garbled", str(error)) from None
         if answer.decision == "allow" and answer.receipt is None:
             raise PdpAway("pdp.garbled", f"{answer.id} is an allow without a receipt")
@@ -123,7 +123,7 @@ class Client:
         body = await self._ask("/v1/tools/visible", _json(listing))
         try:
             reply = msgspec.json.decode(body, type=_Visible)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise PdpAway("pdp.garbled", str(error)) from None
         return frozenset(sight.name for sight in reply.tools if sight.visible)
 
@@ -140,7 +140,7 @@ class Client:
         body = await _answered(self._watch.get(path, wait_s + SLOW_S))
         try:
             return msgspec.json.decode(body, type=Standing)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise PdpAway("pdp.garbled", str(error)) from None
 
     async def close(self) -> None:
@@ -173,7 +173,7 @@ def _away(reply: Reply) -> PdpAway:
     """Say why there is no answer, as far as the PDP said so itself."""
     try:
         problem = msgspec.json.decode(reply.body, type=_Problem)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         problem = _Problem()
     note = f"status {reply.status} {problem.code}".rstrip()
     if reply.status == NOT_RECORDED and problem.decision == "deny":

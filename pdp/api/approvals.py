@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
 from ..approvals import requests
-from ..approvals.desk import MAX_REASON, Answer, Found, VotingDesk
+from ..approvals.desk import MAX_REASON, UNKNOWN, Answer, Found, VotingDesk
 from ..approvals.floor import Voter
 from ..approvals.view import ApprovalShown, ApprovalStatus, shown_to_a_person, status_of
 from ..approvals.voters import person_of
@@ -135,7 +135,8 @@ class _Counter:
         if isinstance(who, Voter):
             return await self.voting.found_for(identifier, who)
         found = await self.voting.found(identifier)
-        who.must_serve(found.request["server"])
+        if not who.serves(found.request["server"]):
+            raise UNKNOWN  # as for none at all, or ids could be tried for which of them exist
         return found
 
     async def person(self, request: Request) -> Voter:

@@ -12,6 +12,8 @@ from ..store.sql import StoreUnavailable, reading
 from .decisions import Desk
 from .openapi import answers
 
+UNKNOWN = Rejected(404, "decision.unknown", "There is no decision of that id, or it was taken just now.")
+
 
 class Decided(Struct, frozen=True, omit_defaults=True):
     """The log entry of a decision, byte for byte, and that of its outcome if one came."""
@@ -37,9 +39,8 @@ def router(desk: Desk) -> APIRouter:
                 found = await find_decision(connection, id)
         except StoreUnavailable:
             raise Rejected(503, "store.unavailable", "Decisions cannot be looked up now.") from None
-        if found is None:
-            raise Rejected(404, "decision.unknown", "There is no decision of that id, or it was taken just now.")
-        pep.must_serve(msgspec.json.decode(found.entry)["body"]["tool"]["server"])
+        if found is None or not pep.serves(msgspec.json.decode(found.entry)["body"]["tool"]["server"]):
+            raise UNKNOWN  # the same for both, or ids could be tried for which of them exist
         outcome = b"" if found.outcome is None else b',"outcome":' + found.outcome.encode()
         body = b'{"entry":' + found.entry.encode() + outcome + b"}"
         return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

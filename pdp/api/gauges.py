@@ -17,6 +17,7 @@ from ..engine.local import LocalOpa
 from ..flow import World
 from ..identity.peps import Peps
 from ..meter import Times
+from ..readiness import Readiness
 from .admission import Places
 
 
@@ -25,6 +26,7 @@ class Gauges(Collector):
     """Reads the parts of a service."""
 
     world: World
+    readiness: Readiness
     peps: Peps
     projection: Projection
     places: Places
@@ -45,6 +47,7 @@ class Gauges(Collector):
 
     def _load(self) -> Iterator[Metric]:
         policy = self.world.policy.active
+        yield _gauge("pdp_ready", "1 when the last readiness probe passed.", int(self.readiness.passed))
         yield _gauge("pdp_underway", "Requests being decided.", self.places.held)
         yield _gauge("pdp_underway_most", "Requests that may be decided at the same time.", self.places.most)
         yield _histogram("pdp_engine_seconds", "Time the policy engine took, with its queue.", policy.asked)

@@ -20,7 +20,6 @@ def router(readiness: Readiness, metrics: Metrics) -> APIRouter:
     async def readyz(response: Response) -> dict[str, str]:
         """Say whether a known allow and a known deny come back right; what did not is in the service's own log."""
         problem = await readiness.problem()
-        metrics.ready(problem is None)
         if problem is None:
             return {"status": "ready"}
         response.status_code = 503

@@ -31,7 +31,12 @@ class Replays:
     def __init__(self, kept_for: float = KEPT_FOR, most: int = MAX_KEPT) -> None:
         self._kept_for = kept_for
         self._most = most
-        self._kept: dict[str, Kept] = {}
+        self._kept: OrderedDict[str, Kept] = OrderedDict()  # who asked last is last
+
+    @property
+    def callers(self) -> int:
+        """Return of how many callers something is kept."""
+        return len(self._kept)
 
     async def once(
         self,
@@ -50,7 +55,7 @@ class Replays:
             return await answer()
         if not 0 < len(key) <= MAX_KEY:
             raise Rejected(400, "idempotency.key", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
-        kept = self._kept.setdefault(pep, OrderedDict())
+        kept = self._of(pep)
         _forget_expired(kept)
         digest = hashlib.sha256(body).digest()
         if key in kept:
@@ -60,6 +65,15 @@ class Replays:
             if then == epoch:
                 return await asyncio.shield(future)
         return await self._first(kept, key, digest, answer, epoch)
+
+    def _of(self, pep: str) -> Kept:
+        """Return what is kept of a caller; whoever asked for nothing that is still kept is forgotten."""
+        kept = self._kept.setdefault(pep, OrderedDict())
+        self._kept.move_to_end(pep)
+        now = asyncio.get_running_loop().time()
+        while (quiet := next(iter(self._kept))) != pep and _all_expired(self._kept[quiet], now):
+            del self._kept[quiet]
+        return kept
 
     async def _first(
         self, kept: Kept, key: str, digest: bytes, answer: Callable[[], Coroutine[Any, Any, bytes]], epoch: object
@@ -78,6 +92,10 @@ def _forget_expired(kept: Kept) -> None:
     now = asyncio.get_running_loop().time()
     while kept and next(iter(kept.values()))[1] <= now:
         kept.popitem(last=False)
+
+
+def _all_expired(kept: Kept, now: float) -> bool:
+    return not kept or kept[next(reversed(kept))][1] <= now
 
 
 def _keep_if_answered(kept: Kept, key: str, done: asyncio.Future[bytes]) -> None:

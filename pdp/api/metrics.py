@@ -36,7 +36,6 @@ class Metrics:
         self._seconds = Histogram(
             "pdp_decision_seconds", "Time from query to answer.", buckets=SECONDS, registry=self.registry
         )
-        self._ready = Gauge("pdp_ready", "1 when the last readiness probe passed.", registry=self.registry)
         self._renewals = Counter(
             "pdp_policy_renewals", "New policies, by what became of them.", ["result"], registry=self.registry
         )
@@ -56,6 +55,8 @@ class Metrics:
             ["became"],
             registry=self.registry,
         )
+        for vote in ("approve", "deny"):
+            self._votes.labels(vote)
         for became in ("activated", "offered", "rejected"):
             self._renewals.labels(became)
         for became in ("delivered", "postponed", "dead"):
@@ -67,10 +68,6 @@ class Metrics:
         self._seconds.observe(given.elapsed_ms / 1000)
         for reason in given.reasons:
             self._refusals.labels(reason.code).inc()
-
-    def ready(self, passed: bool) -> None:
-        """Note the outcome of a readiness probe."""
-        self._ready.set(1 if passed else 0)
 
     def policy(self, became: str) -> None:
         """Count what became of a renewal of the policy: activated, offered, rejected, or unchanged."""

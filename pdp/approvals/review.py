@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 
 from ..decide import PolicyInput
 from ..engine import ELIGIBLE, PLAN, QUORUM
+from ..engine.reply import read_result
 from ..enrich import AgentFacts, PersonFacts
-from ..errors import OtherPolicy, Refused
+from ..errors import OtherPolicy
 from ..policy.live import Active
 from ..vet import Tool
 
@@ -116,10 +117,7 @@ async def standing(tally: Tally, policy: Active, deadline: float) -> Standing:
 
 async def _asked(entrypoint: str, document: Struct, kind: type[R], policy: Active, deadline: float) -> R:
     body = await policy.engine.evaluate(entrypoint, msgspec.json.encode(document), deadline)
-    try:
-        said = msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
-        raise Refused("engine.garbled", f"{entrypoint}: {error}") from None
+    said = read_result(body, kind)
     if said.revision != policy.pack.revision:
         raise OtherPolicy(policy.pack.revision, said.revision)
     return said

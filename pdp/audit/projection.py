@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from ..errors import NOT_JSON
 from ..recurring import Recurring
 from ..store.decisions import forget_from, project, projected
 from ..store.sql import Store, transaction
@@ -132,7 +133,7 @@ _READER = msgspec.json.Decoder(_Line)
 def _head(line: bytes) -> _Line | None:
     try:
         return _READER.decode(line)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         logger.warning("the log holds a line that is no record: run `pdp log verify`")
         return None
 

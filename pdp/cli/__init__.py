@@ -18,6 +18,7 @@ COMMANDS = {  # command -> module of this package that defines it, under the sam
     "policy": "policy",
     "log": "log",
     "opa": "opa",
+    "doctor": "doctor",
 }
 
 

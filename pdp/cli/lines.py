@@ -80,18 +80,24 @@ class Renewal:
 
 def place_of(settings: Settings, url: str | None) -> str:
     """Return where a command finds the service: `url`, PDP_PUBLIC_URL, or where the settings let it listen."""
-    return url or settings.public_url or url_at(settings, settings.port)
+    return url or settings.public_url or here(settings)
+
+
+def here(settings: Settings) -> str:
+    """Return where a command on the same machine finds the service that these settings start."""
+    everywhere = settings.host in {"0.0.0.0", "::"}  # noqa: S104  # to listen at, not to connect to
+    return url_at(settings.model_copy(update={"host": "127.0.0.1"}) if everywhere else settings, settings.port)
 
 
 def client_at(settings: Settings, place: str, bearer: str, most: int) -> JsonClient:
-    """Return a client that shows `bearer` to the service at `place`; replies have `most` bytes at most.
+    """Return a client that shows `bearer`, unless empty, to the service at `place`; replies have `most` bytes at most.
 
     Raises `Fault` where the bearer could be read on the way, and for TLS files that cannot be used.
     """
     given = settings.ca_file, settings.client_certificate, settings.client_key
     tls = trusted(*given) if any(given) else None
-    client = JsonClient(place, {"Authorization": f"Bearer {bearer}"}, most, tls=tls)
-    if client.is_open_line:
+    client = JsonClient(place, {"Authorization": f"Bearer {bearer}"} if bearer else {}, most, tls=tls)
+    if bearer and client.is_open_line:
         raise Fault(f"{place} is neither https nor this machine: what you show it could be read on the way.")
     return client
 

@@ -20,7 +20,7 @@ from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
 from .check import check
-from .lines import client_at, secret_in, url_at
+from .lines import client_at, here, secret_in
 from .new import new
 from .policy_diff import diff
 from .policy_docs import docs
@@ -84,7 +84,7 @@ def verify_(bundle: Path, as_json: bool) -> None:
 def activate(url: str | None, key_file: Path, as_json: bool) -> None:
     """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
     settings = load()
-    place = url or url_at(settings, settings.port)
+    place = url or here(settings)
     reply = asyncio.run(_ordered(place, client_at(settings, place, secret_in(key_file), MAX_REPLY)))
     try:
         said = json.loads(reply.body)

@@ -16,12 +16,14 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ..deadlines import Deadlines
-from ..errors import Fault, Refused
+from ..errors import NOT_JSON, Fault, Refused
+from .reply import must_be_unique
 from .wire import OK, Connection, Lost, Response
 
 CONNECTIONS = 2 * (os.cpu_count() or 1)  # measured: OPA is saturated at this many
 MAX_WAITING = 1024  # at 4,000 answers a second a longer queue could not be served before its deadline of 0.2 s
 DEFAULT_PORT = 8181  # OPA's own
+ALONE = b'{"result":}'
 HEALTH = b"GET /health HTTP/1.1\r\nHost: opa\r\nConnection: close\r\n\r\n"
 
 
@@ -200,10 +202,12 @@ def result_of(response: Response) -> bytes:
         raise Refused("engine.garbled", f"OPA answered {response.status}: {response.body[:200]!r}")
     try:
         result = msgspec.json.decode(response.body, type=Envelope).result
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise Refused("engine.garbled", f"OPA's answer is not the JSON we expect: {error}") from None
     if result is UNSET:
         raise Refused("engine.undefined", "OPA answered without a result")
+    if len(response.body.strip()) != len(ALONE) + len(result):  # otherwise there is no room for another member
+        must_be_unique(response.body)
     return bytes(result)
 
 

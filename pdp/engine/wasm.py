@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..deadlines import Deadlines
-from ..errors import Refused
+from ..errors import NOT_JSON, Refused
 from .abi import BROKEN, Aborted, Instance, Interrupted, Program
 from .compiled import load
 
@@ -185,7 +185,7 @@ def must_be_json(document: bytes) -> None:
     """Raise `Refused` unless `document` is JSON: a policy takes anything else for no input at all."""
     try:
         _ANYTHING.decode(document)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise Refused("engine.garbled", f"the input is not JSON: {error}") from None
 
 
@@ -201,7 +201,7 @@ def result_of(answer: bytes) -> bytes:
     """Return the JSON of the one result. Raises `Refused` when there is none, or it is not JSON."""
     try:
         answers = _ANSWERS.decode(answer)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise Refused("engine.garbled", f"the policy's answer is not the JSON we expect: {error}") from None
     if len(answers) != 1:
         raise Refused("engine.undefined", f"the policy answered with {len(answers)} results")

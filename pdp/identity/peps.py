@@ -56,9 +56,13 @@ class Pep(Struct, frozen=True):
         if right not in self.scopes:
             raise Rejected(403, "access.scope", f"The key lacks the scope `{right}`.")
 
+    def serves(self, server: str) -> bool:
+        """Say whether the key lists `server`."""
+        return server not in INTERNAL and (server in self.servers or "*" in self.servers)
+
     def must_serve(self, server: str) -> None:
-        """Raise `Rejected` 403 unless the key lists `server`."""
-        if server in INTERNAL or (server not in self.servers and "*" not in self.servers):
+        """Raise `Rejected` 403 unless the key lists `server`: for one that the caller named, not for what we found."""
+        if not self.serves(server):
             raise Rejected(403, "access.server", "The key does not list this server.")
 
 

@@ -58,6 +58,17 @@ async def open_store(url: str) -> Store:
     return store
 
 
+def as_it_is(url: str) -> Store:
+    """Return the store at `url` without making it or touching its schema; the caller disposes of it.
+
+    Raises `Fault` for a URL we do not support, `StoreUnavailable` when there is no such SQLite file yet.
+    """
+    parsed = _supported(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise StoreUnavailable(f"There is no store {parsed.database} yet.")
+    return _connect(parsed)
+
+
 @asynccontextmanager
 async def reading(store: Store) -> AsyncIterator[AsyncConnection]:
     """Yield a connection on which all reads see one moment. Raises `StoreUnavailable`."""

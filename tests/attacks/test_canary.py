@@ -237,6 +237,7 @@ def told(receiver: Receiver, folder: Path) -> dict[str, Any]:
     return {"webhooks": webhooks, "unsafe_webhook_private_addresses": True}
 
 
+@pytest.mark.promise("record.nowhere")
 def test_a_secret_that_is_said_is_found_in_every_spelling() -> None:
     heard = Heard()
     for spelt in spellings(CANARY):

@@ -6,6 +6,7 @@ Exit status 1 when an answer was not the allow that was due: then nothing is wri
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -120,6 +121,7 @@ def main() -> None:
     if chosen.write_docs and not (chosen.rows and chosen.sizes):
         sys.exit("bench: the page shows a whole run: leave --rows and --sizes as they are with --write-docs")
     logging.basicConfig(level="ERROR")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends what we started
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=FOLDER) as folder:
         try:

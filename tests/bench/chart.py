@@ -26,8 +26,8 @@ PANELS = [
     Panel("p50, 1 connection", "x raw OPA, less is better", 1, lambda row, raw: row.p50_us / raw.p50_us),
     Panel("decisions/s, 16 connections", "x raw OPA, more is better", 16, lambda row, raw: row.rps / raw.rps),
     Panel(
-        "decisions a CPU second, 16",
-        "x raw OPA, everything counted, more is better",
+        "decisions a CPU second, 16 conn.",
+        "x raw OPA, more is better; all counted",
         16,
         lambda row, raw: row.per_cpu_s / raw.per_cpu_s,
     ),

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-MAIN = "(event loop)"
 LOOK_EVERY = 0.05  # seconds
 GATHERED = 0.35  # seconds, after which the projection has begun with what it let gather
 QUIET = 0.06  # share of one core; an idle PDP polls its store and OPA's health, at about half of that
@@ -23,13 +22,11 @@ def spent_us(pid: int) -> float:
     return total / 1000
 
 
-def threads_us(pid: int) -> dict[str, float]:
-    """Return the CPU time of a process by thread, named as the kernel names them, in microseconds."""
-    found: dict[str, float] = {}
-    for thread in sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda path: int(path.name)):
-        name = (thread / "comm").read_text().strip()
-        name = f"{name} {MAIN}" if int(thread.name) == pid else f"{name} {thread.name}"
-        found[name] = int((thread / "schedstat").read_text().split()[0]) / 1000
+def threads_us(pid: int) -> dict[int, float]:
+    """Return the CPU time of a process by the number of the thread, in microseconds; `pid` itself is the main one."""
+    found: dict[int, float] = {}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        found[int(thread.name)] = int((thread / "schedstat").read_text().split()[0]) / 1000
     return found
 
 

@@ -30,10 +30,14 @@ CATALOG = [people.plain_tool(f"look_up_{number:03d}") for number in range(LIST)]
 
 @dataclass(frozen=True)
 class Grounds:
-    """Everything that runs, ready to be measured. `about`: what the figures depend on besides the machine."""
+    """Everything that runs, ready to be measured. `about`: what the figures depend on besides the machine.
+
+    `services` are our own by row name, with their ports.
+    """
 
     courses: list[Course]
     about: dict[str, object]
+    services: dict[str, tuple[Home, int]]
 
 
 @asynccontextmanager
@@ -52,7 +56,8 @@ async def opened(folder: Path, names: list[str]) -> AsyncIterator[Grounds]:
         pids: dict[Process, int] = {"raw": engine.pid, "pdp": pid, "pdp_opa": own_opa, "wasm": wasm_pid}
         kinds = {name: KINDS[name] for name in names}
         courses = await courses_of(kinds, targets, pids, folder / "job.json", stack)
-        yield Grounds(courses, about(found.version, pack, targets) | {"idle_cpu": await _idle(pids)})
+        services = {"decision_write": (home, port), "decision_wasm": (wasm, wasm_port)}
+        yield Grounds(courses, about(found.version, pack, targets) | {"idle_cpu": await _idle(pids)}, services)
 
 
 async def courses_of(

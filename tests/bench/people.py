@@ -105,7 +105,10 @@ def plain_tool(name: str) -> dict[str, Any]:
     return {"name": name, "description": f"Look up what {name} knows about a customer.", "inputSchema": schema}
 
 
-def token(idp: Idp, person: str, agent: str) -> str:
+SCOPES = "openid profile tools:call orders refunds"
+
+
+def token(idp: Idp, person: str, agent: str, scope: str = SCOPES) -> str:
     """Return a fresh token of a person who acts through an agent."""
     client = f"client-{agent}"
     return idp.token(
@@ -114,7 +117,7 @@ def token(idp: Idp, person: str, agent: str) -> str:
         act={"sub": client},
         sid=f"session-{person}",
         jti=secrets.token_hex(8),
-        scope="openid profile tools:call orders refunds",
+        scope=scope,
         amr=["pwd", "otp"],
         auth_time=int(idp.moment.timestamp()) - SIGNED_IN,
     )

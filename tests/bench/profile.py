@@ -24,6 +24,7 @@ from .rows import HTTP
 FOLDER = CHECKOUT / "build" / "bench"
 FIRST_FUNCTIONS = 40  # lines of the last table
 WARM_UP_S = 1.0
+LEAST_US = 1.0  # a thread that uses less is not shown
 STEPS = {
     "identify.identify": "identify",
     "enrich.enrich": "enrich",
@@ -96,18 +97,25 @@ async def profile(folder: Path, chosen: argparse.Namespace) -> str:
             after = cpu.threads_us(pid)
         finally:
             await load.close()
-    spent = {name: (after[name] - before.get(name, 0.0)) / measured.asked for name in after}
-    threads = [("all together", sum(spent.values())), *sorted(spent.items(), key=lambda item: -item[1])]
-    loop_us = next(us for name, us in spent.items() if name.endswith(cpu.MAIN))
+    spent = {thread: (after[thread] - before.get(thread, 0.0)) / measured.asked for thread in after}
+    names = {**read_threads(samples.with_suffix(".threads")), pid: "event loop"}
+    used = [(names.get(thread, f"thread {thread}"), us) for thread, us in spent.items() if us >= LEAST_US]
+    threads = [("all together", sum(spent.values())), *sorted(used, key=lambda item: -item[1])]
     head = f"{measured.asked} decisions over {chosen.connections} connections"
     head += f", {measured.rps:,.0f}/s, p50 {measured.p50_us:,.0f} us"
-    return head + "\n\n" + table(read_stacks(samples), loop_us, threads)
+    return head + "\n\n" + table(read_stacks(samples), spent[pid], threads)
 
 
 def read_stacks(path: Path) -> Counter[str]:
     """Read folded stacks."""
     lines = (line.rpartition(" ") for line in path.read_text().splitlines())
     return Counter({stack: int(spent) for stack, _, spent in lines})
+
+
+def read_threads(path: Path) -> dict[int, str]:
+    """Read the names of threads by their numbers."""
+    lines = (line.partition(" ") for line in path.read_text().splitlines())
+    return {int(number): name for number, _, name in lines}
 
 
 def main() -> None:

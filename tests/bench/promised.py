@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .rows import KINDS, Row, found
+from .rows import ALL, Row, found
 
 
 class Promise(NamedTuple):
@@ -78,7 +78,7 @@ PROMISES = [
 
 def baseline(row: Row, rows: list[Row]) -> Row | None:
     """Return what a row is compared with: raw OPA on the same inputs, mostly at the same number of connections."""
-    kind = KINDS.get(row.name)
+    kind = ALL.get(row.name)
     against, at = (kind.against, kind.against_at) if kind else ("raw_opa", None)
     return found(against, at or row.connections, rows)
 

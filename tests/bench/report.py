@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from .promised import baseline, kept
-from .rows import KINDS, Row, found
+from .rows import ALL, Row, found
 from .scale import FLAT, Scale
 
 FIGURES = ["row", "conns", "p50", "p99", "req/s", "PDP CPU", "OPA CPU", "all CPU", "per CPU s"]
@@ -19,7 +19,7 @@ SIZE_HEADINGS = [
     "first call",
     "PDP memory",
 ]
-SIZE_HEADINGS += ["import", "again", "starts in"]
+SIZE_HEADINGS += ["import", "store", "starts in"]
 BUSY = 0.15  # share of the machine that others use, from which on a page says that it was not quiet
 
 
@@ -91,8 +91,8 @@ def size_table(scale: Scale) -> list[list[str]]:
         times = [f"{row.p50_us / 1000:,.2f} ms" for row in (one, many)]
         figures = [f"{size.imported.people:,}", *times, f"{many.cpu_us:,.0f} us", f"{one.p50_us / smallest.p50_us:.2f}"]
         costs = [f"{size.first_call_us / 1000:,.1f} ms", f"{size.memory_mib:,.0f} MiB"]
-        waits = [f"{taken:,.1f} s" for taken in (size.imported.seconds, size.imported.again_s, size.starts_s)]
-        lines.append([*figures, *costs, *waits])
+        came = [f"{size.imported.seconds:,.1f} s", f"{size.imported.store_mib:,.1f} MiB", f"{size.starts_s:,.1f} s"]
+        lines.append([*figures, *costs, *came])
     return lines
 
 
@@ -122,7 +122,7 @@ def bench_block(results: Results) -> str:
         "![each row as a multiple of raw OPA](images/bench.svg)",
         "### All rows",
         markdown(HEADINGS, rows_table(results.rows)),
-        _meanings(results.rows),
+        meanings(results.rows),
     ]
     if results.scale:
         parts += ["### One to 100,000 people and tools", flat(results.scale)]
@@ -143,8 +143,9 @@ def provenance(results: Results, command: str) -> str:
     return "\n".join(lines)
 
 
-def _meanings(rows: list[Row]) -> str:
-    lines = (f"* `{name}`: {KINDS[name].says}" for name in dict.fromkeys(row.name for row in rows))
+def meanings(rows: list[Row]) -> str:
+    """Say what each row is."""
+    lines = (f"* `{name}`: {ALL[name].says}" for name in dict.fromkeys(row.name for row in rows))
     return "\n".join(lines)
 
 

@@ -97,6 +97,33 @@ KINDS = {
         against="raw_opa_write",
     ),
 }
+PEERS = {
+    "cerbos": Kind(
+        "Cerbos as installed. Whoever asks looks up all facts and verifies the token; no decision is kept",
+        connections=FEW,
+        pdp="cerbos",
+        against="raw_opa_write",
+    ),
+    "cerbos_token_log": Kind(
+        "Cerbos that also verifies the token's signature and writes decisions to a file (not synced, not chained)",
+        connections=FEW,
+        pdp="cerbos_token_log",
+        against="raw_opa_write",
+    ),
+    "eunomia": Kind(
+        "Eunomia as installed: looks roles and delegations up in its SQLite. No token, no log of decisions",
+        connections=FEW,
+        pdp="eunomia",
+        against="raw_opa_write",
+    ),
+    "eunomia_bare": Kind(
+        "Eunomia without its registry: whoever asks looks up all facts. No token, no log of decisions",
+        connections=FEW,
+        pdp="eunomia_bare",
+        against="raw_opa_write",
+    ),
+}
+ALL = KINDS | PEERS
 DEFAULT = [name for name in KINDS if name != "engine_client_write"]
 
 

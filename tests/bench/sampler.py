@@ -3,10 +3,12 @@
 The kernel's SIGPROF comes with the CPU time of all threads together, so each look is weighed by what the main thread
 itself has used since the last one. C code counts for the Python function that called it. The environment variable
 `PDP_SAMPLES` names the file: a line a stack, outermost frame first, with its microseconds (the format of flame graphs).
+Beside it, with the ending `.threads`, stand the names of the threads by their numbers.
 """
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,7 +22,8 @@ EVERY_S = 0.001  # of CPU; the kernel's clock tick (mostly 4 ms) is the least it
 class Sampler:
     """Between `start` and `write`, adds up CPU time by stack."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._stacks: Counter[str] = Counter()
         self._at = 0.0
 
@@ -31,12 +34,14 @@ class Sampler:
         self._at = time.thread_time()
         signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
 
-    def write(self, path: Path) -> None:
+    def write(self) -> None:
         """Stop and write what was counted."""
         signal.setitimer(signal.ITIMER_PROF, 0)
-        path.write_text("".join(f"{stack} {spent}\n" for stack, spent in self._stacks.most_common()))
+        self._path.write_text("".join(f"{stack} {spent}\n" for stack, spent in self._stacks.most_common()))
 
     def _begin_anew(self, _number: int, _frame: FrameType | None) -> None:
+        names = "".join(f"{thread.native_id} {thread.name}\n" for thread in threading.enumerate())
+        self._path.with_suffix(".threads").write_text(names)
         self._stacks.clear()
         self._at = time.thread_time()
 
@@ -55,9 +60,9 @@ def _folded(frame: FrameType | None) -> str:
 
 
 if __name__ == "__main__":
-    sampler = Sampler()
+    sampler = Sampler(Path(os.environ["PDP_SAMPLES"]))
     sampler.start()
     try:
         main()
     finally:
-        sampler.write(Path(os.environ["PDP_SAMPLES"]))
+        sampler.write()

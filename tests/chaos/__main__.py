@@ -8,11 +8,12 @@ import argparse
 import asyncio
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.load import CHECKOUT
@@ -53,12 +54,22 @@ async def run(chosen: argparse.Namespace, folder: Path, url: Url, tally: Tally) 
 
 @contextmanager
 def a_store(kind: str) -> Iterator[Url]:
-    """Yield what gives the URL of an empty store for a data directory."""
-    programs = postgres_programs() if kind == "postgresql" else None
-    if kind == "postgresql" and programs is None:
+    """Yield what makes an empty store for a data directory and returns its URL."""
+    if kind == "sqlite":
+        yield lambda data_dir: f"sqlite+aiosqlite:///{data_dir / 'pdp.db'}"
+        return
+    programs = postgres_programs()
+    if programs is None:
         sys.exit("chaos: FAILED: there is no local `postgres`: install one, or run with --store sqlite")
-    with postgres(programs) if programs else nullcontext("") as server:
-        yield lambda data_dir: f"{server}&" if server else f"sqlite+aiosqlite:///{data_dir / 'pdp.db'}"
+    with postgres(programs) as server:
+
+        def database(data_dir: Path) -> str:
+            name = data_dir.name.replace("-", "_")
+            place = ["-h", server.rpartition("host=")[2], "-U", "pdp"]
+            subprocess.run([programs / "createdb", *place, name], check=True, timeout=30)
+            return server.replace("/postgres?", f"/{name}?")
+
+        yield database
 
 
 def summary(tally: Tally, chosen: argparse.Namespace) -> str:

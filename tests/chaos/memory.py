@@ -85,11 +85,11 @@ def _slope(lives: dict[int, list[Sample]]) -> float:
 def _grown(life: list[Sample], grown_mb: float, mean_mb: float) -> list[str]:
     quarter = max(1, len(life) // 4)
     first, last = life[:quarter], life[-quarter:]
-    files = statistics.median(s.files for s in last) - statistics.median(s.files for s in first)
-    threads = statistics.median(s.threads for s in last) - statistics.median(s.threads for s in first)
+    files = min(s.files for s in last) - min(s.files for s in first)  # what a leak raises is the floor
+    threads = min(s.threads for s in last) - min(s.threads for s in first)
     found = [f"memory by {grown_mb:.1f} MB"] if grown_mb > max(GROWTH * mean_mb, GROWTH_MB) else []
-    found += [f"open files by {files:g}"] if files > MORE_FILES else []
-    return found + ([f"threads by {threads:g}"] if threads > MORE_THREADS else [])
+    found += [f"open files by {files}"] if files > MORE_FILES else []
+    return found + ([f"threads by {threads}"] if threads > MORE_THREADS else [])
 
 
 def drawing(samples: list[Sample], width: int = 720, height: int = 160) -> str:

@@ -48,6 +48,7 @@ class OpenLoop:
     rng: random.Random
     verdicts: Verdicts = field(default_factory=Verdicts)
     stopped: bool = False
+    breaking: str = "nothing"
     _idle: list[tuple[float, Wire]] = field(default_factory=list)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -93,11 +94,12 @@ class OpenLoop:
             try:
                 reply = await wire.ask(content)
             except Hung as hung:
-                self.verdicts.bad("hung", f"{hung} at {time.strftime('%X')}")
+                asked = content[: content.index(b" HTTP/")].decode()
+                self.verdicts.bad("hung", f"{hung} to {asked} at {time.strftime('%X')}, during {self.breaking}")
                 return None
             except Lost as lost:  # a connection that was kept may have been closed meanwhile, a new one not
                 if fresh:
-                    self.verdicts.bad("lost", str(lost))
+                    self.verdicts.bad("lost", f"{lost} at {time.strftime('%X')}, during {self.breaking}")
                 continue
             self.verdicts.slowest_s = max(self.verdicts.slowest_s, time.monotonic() - began)
             self._idle.append((time.monotonic(), wire))
@@ -118,7 +120,8 @@ class OpenLoop:
         if reply.status == 503 and told == "deny":
             self.verdicts.counts["turned away"] += 1
             return
-        words = f"{call} at {time.strftime('%X')}: {reply.status} {told} {_codes(reply)}, right: {sorted(right)}"
+        when = f"{time.strftime('%X')}, during {self.breaking}"
+        words = f"{call} at {when}: {reply.status} {told} {_codes(reply)}, right: {sorted(right)}"
         if reply.status != 200:
             self.verdicts.bad("problems", words)
             return

@@ -221,13 +221,15 @@ def drawn(rng: random.Random, count: int) -> list[str]:
 async def chaos(folder: Path, kinds: list[str], rng: random.Random, url: Url, tally: Tally) -> AsyncIterator[int]:
     """Kill one after the other in `folder`; yields the number of each round when it is over. `tally` is filled.
 
-    `url`: the empty store for a data directory. Raises `RuntimeError` and `TimeoutError` when a life does not start.
+    `url` makes an empty store for a data directory and says where it is.
+    Raises `RuntimeError` and `TimeoutError` when a life does not start.
     """
     async with verifying() as verifier:
         for first in range(0, len(kinds), GENERATION):
             data_dir = folder / f"data-{first}"
-            there = await cast.furnish(data_dir, url(data_dir))
-            settings = cast.settings_of(there, folder / "org", PDP_DATABASE_URL=url(data_dir), **WIDE)
+            store = url(data_dir)
+            there = await cast.furnish(data_dir, store)
+            settings = cast.settings_of(there, folder / "org", PDP_DATABASE_URL=store, **WIDE)
             grounds = Grounds(Crowd(there, Service(), Ledger(data_dir), rng), settings, verifier, tally, rng)
             async with grounds.open():
                 for number, kind in enumerate(kinds[first : first + GENERATION], first + 1):

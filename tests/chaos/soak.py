@@ -102,6 +102,7 @@ async def _break(soaked: Soaked, ground: Ground, began: float, seconds: float) -
         kinds = OTHERS if spent > REPLACED_UNTIL * seconds else [*REPLACING, *OTHERS]
         due = [fault for fault in due if fault in kinds] or ground.rng.sample(kinds, len(kinds))
         fault = due.pop()
+        ground.loop.breaking = fault.__name__
         try:
             await fault(ground)
             await ground.until(Call(cast.PEOPLE[2], None, "get_order", {"order": "o-back"}), "allow", BACK_WITHIN_S)
@@ -151,15 +152,14 @@ def report(soaked: Soaked) -> Iterator[str]:
     counts, trends = soaked.verdicts.counts, soaked.trends
     for what in MUST_NOT:
         yield from (f"{what}: {example}" for example in soaked.verdicts.examples.get(what, []))
-    yield "faults: " + ", ".join(f"{count} {name}" for name, count in sorted(soaked.faults.items()))
     yield "answers: " + ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
     yield from map(_flatness, trends)
     decisions = ", ".join(f"{counts[what]:,} {what}" for what in ("allow", "deny", "needs_approval"))
     slopes = ", ".join(f"{trend.part} {trend.mb_per_hour:+.1f} MB/hour" for trend in trends)
     wrong = f"{counts['wrong allows']} wrong allows, {counts['wrong otherwise']} wrong otherwise, {counts['hung']} hung"
-    broke = f"{soaked.faults.total()} faults of {len(soaked.faults)} kinds"
+    broke = "faults: " + ", ".join(f"{count} {name}" for name, count in sorted(soaked.faults.items()))
     load = f"{soaked.minutes:g} minutes at {soaked.rate:.0f} a second: {soaked.verdicts.decisions:,} decisions"
-    yield f"{load} ({decisions}), {broke}, {wrong}; {slopes} (seed {soaked.seed})"
+    yield f"{load} ({decisions}); {broke}; {wrong}; {slopes} (seed {soaked.seed})"
 
 
 def _flatness(trend: Trend) -> str:

@@ -53,3 +53,21 @@ async def test_only_the_newest_answers_of_an_adapter_are_kept() -> None:
     assert await once(replays, "pep_a", "a", b"2") == b"2"
     with pytest.raises(Conflict):
         await once(replays, "pep_a", "c", b"2")
+
+
+@pytest.mark.promise("api.bounds")
+async def test_nothing_is_kept_of_callers_who_went_silent() -> None:
+    replays = Replays(kept_for=0.0)
+    for number in range(500):
+        await once(replays, f"person-{number}", "k", b"1" * 1000)
+    assert replays.callers <= 1, "each person who ever voted would be remembered for good"
+
+
+@pytest.mark.promise("api.bounds")
+async def test_what_is_promised_is_kept_however_many_others_ask() -> None:
+    replays = Replays(kept_for=60.0)
+    for number in range(500):
+        await once(replays, f"person-{number}", "k", b"1")
+    assert replays.callers == 500
+    with pytest.raises(Conflict):
+        await once(replays, "person-0", "k", b"2")

@@ -85,8 +85,8 @@ CONTROLS = [
         "store.locked",
         "nobody waits for a database that does not let go",
         "pdp/flow.py",
-        "world.deadlines.keep(when, settle(case, verdict, world))",
-        "settle(case, verdict, world)",
+        "return await world.deadlines.keep(when, settling)",
+        "return await settling",
         "tests/flow/test_broken_store.py::"
         "test_while_another_writes_reads_go_on_and_what_must_write_is_a_recorded_deny_in_time",
     ),

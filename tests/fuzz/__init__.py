@@ -1,0 +1,1 @@
+"""Fuzzing: `make fuzz` feeds what strangers may send to what reads it, guided by coverage."""
