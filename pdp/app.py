@@ -136,7 +136,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
-    log = Log(settings.data_dir / "log" / str(settings.worker), clock)
+    log = Log(settings.data_dir / "log" / str(settings.worker), clock, settings.log_segment_bytes)
     stack.push_async_callback(log.close)
     return Office(store if clock is system_clock else on_clock(store, clock), log, clock)
 

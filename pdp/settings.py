@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from .approvals.states import EVENTS, Event
+from .audit.shard import SEGMENT_BYTES
 from .errors import Fault
 from .identity.profiles import ProfileName
 from .tls import Version
@@ -119,6 +120,9 @@ class Settings(BaseSettings):
     zone: str = Field(default="UTC", description="The time zone of `clock` in the policy input.")
     decide_within_s: Seconds = Field(default=0.2, description="Deadline from identify to decide.")
     record_within_s: Seconds = Field(default=0.3, description="Deadline for writing the record.")
+    log_segment_bytes: int = Field(
+        default=SEGMENT_BYTES, ge=4096, description="Size at which the log goes on in another file."
+    )
     record_prompt: Literal["full", "commitment", "none"] = Field(
         default="full", description="How `context.intent.prompt` is recorded."
     )

@@ -551,6 +551,10 @@ PROMISES = {
         "Sensitive values are nowhere in a record, and cannot be guessed from it.",
         "contracts, section 7",
     ),
+    "record.nowhere": Promise(
+        "A masked value, a token or a key is in no answer, page, message, trace, metric, log, file or command.",
+        "issue 7, build 7 and 8",
+    ),
     "record.prompt": Promise(
         "The prompt is recorded as the setting says.",
         "contracts, section 7",

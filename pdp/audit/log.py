@@ -24,7 +24,7 @@ from ..errors import Fault, Unrecorded
 from ..meter import Times
 from ..times import Clock
 from .entry import Head, digest_of, entry_line
-from .shard import Repair, Shard
+from .shard import SEGMENT_BYTES, Repair, Shard
 
 MAX_WAITING = 4096  # calls that wait for the disk: more than a second of a saturated service
 MAX_WAITING_BYTES = 64 * 1024 * 1024  # what they may hold in memory together
@@ -62,9 +62,12 @@ class Log:
     entries that nobody may be told of; `writes` and `syncs` say how long the disk takes.
     """
 
-    def __init__(self, directory: Path, now: Clock) -> None:
-        """Open or create the log in `directory`, mending a torn tail. Raises `Fault`; call it inside the loop."""
-        self._shard = Shard(directory)
+    def __init__(self, directory: Path, now: Clock, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """Open or create the log in `directory`, mending a torn tail. Raises `Fault`; call it inside the loop.
+
+        `segment_bytes`: a file this large is followed by another.
+        """
+        self._shard = Shard(directory, segment_bytes)
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()

@@ -25,9 +25,13 @@ Repair = dict[str, Any]
 class Shard:
     """One log directory, open for appending. `head` says where the next entry goes, `repair` what had to be mended."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take the directory, creating it when absent. Raises `Fault` when another process has it or it is damaged."""
+    def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """Take the directory, creating it when absent. Raises `Fault` when another process has it or it is damaged.
+
+        `segment_bytes`: a segment this large is followed by another.
+        """
         self._directory = directory
+        self._segment_bytes = segment_bytes
         self._fd: int | None = None
         self._size = self._synced = 0
         self._doubtful = False
@@ -41,7 +45,7 @@ class Shard:
 
     def append(self, data: bytes, head: Head) -> None:
         """Write whole lines; `head` is where the chain stands after them. Raises `OSError`."""
-        if self._size >= SEGMENT_BYTES:
+        if self._size >= self._segment_bytes:
             self.sync()
             self._begin_segment()
         _write_all(self._open_fd(), data)

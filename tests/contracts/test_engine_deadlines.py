@@ -100,3 +100,33 @@ async def test_an_outer_timeout_at_the_same_moment_ends_as_a_timeout() -> None:
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0, "a cancellation was left over"
+
+
+async def test_what_does_not_let_go_when_it_is_cancelled_holds_up_nobody_and_ends_by_itself() -> None:
+    loop, deadlines, lets_go, ended = asyncio.get_running_loop(), Deadlines(), asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await lets_go.wait()  # as a driver that clears up behind a cancelled call
+            ended.set()
+
+    with pytest.raises(TimeoutError):
+        await deadlines.keep(loop.time() + 0.01, stubborn())
+    assert not ended.is_set()
+    lets_go.set()
+    await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_what_is_done_in_time_gives_its_result_or_its_error() -> None:
+    later = asyncio.get_running_loop().time() + 5
+
+    async def done(error: Exception | None = None) -> int:
+        if error is not None:
+            raise error
+        return 7
+
+    assert await Deadlines().keep(later, done()) == 7
+    with pytest.raises(KeyError):
+        await Deadlines().keep(later, done(KeyError("x")))

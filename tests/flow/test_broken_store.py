@@ -20,6 +20,7 @@ from pdp.identify import Asker
 from pdp.query import query_from
 from pdp.store.sql import open_store
 from tests.conftest import FakeClock
+from tests.contracts.engines import until
 from tests.contracts.stores import postgres_url  # noqa: F401  # a fixture
 from tests.flow.test_faults import allowed_again, recorded, said
 from tests.service import calm, running
@@ -77,6 +78,7 @@ async def test_while_another_writes_reads_go_on_and_what_must_write_is_a_recorde
             assert said(given)[1] in (["deadline"], ["approvals.unavailable"])
         given = await pdp.ask("create_refund", BIG)
         assert given["decision"] == "needs_approval"
+        await until(lambda: not pdp.service.world.deadlines._let_go, 15.0)  # what was late has ended by itself
 
 
 @pytest.mark.fault("store.locked")
@@ -221,3 +223,4 @@ async def test_approvals_that_cannot_be_looked_up_in_time_are_a_recorded_deny(fr
             assert said(given) == ("deny", ["deadline"])
             assert recorded(pdp, given) == "deny"
         assert (await pdp.ask("create_refund", BIG))["decision"] == "needs_approval"
+        await until(lambda: not pdp.service.world.deadlines._let_go, 15.0)
