@@ -6,7 +6,11 @@
 
 import asyncio
 import math
+from collections.abc import Coroutine
 from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Deadlines:
@@ -16,10 +20,36 @@ class Deadlines:
         self._limits: set[Limit] = set()
         self._next = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._left: set[asyncio.Task[Any]] = set()
 
     def at(self, when: float) -> "Limit":
         """Return the context manager for one call of the current task."""
         return Limit(self, when)
+
+    async def apart(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` gives; it is a task of its own, cancelled and not waited for when the caller's time is up.
+
+        A transaction that waits for a lock ends only when the database lets go: with SQLite up to ten seconds later.
+        """
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            self._left.add(task)
+            task.add_done_callback(self._ended)
+            task.cancel()
+            raise
+        return task.result()
+
+    async def close(self) -> None:
+        """Wait for what was left behind: it must have ended before what it works with is closed."""
+        while self._left:
+            await asyncio.wait(set(self._left))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked is gone
 
     def add(self, limit: "Limit") -> None:
         """Watch a limit."""

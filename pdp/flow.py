@@ -199,7 +199,7 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
     try:
         when = asyncio.get_running_loop().time() + world.record_within
         with defended(case.id, world.deadlines.at(when)):
-            return await case.word("settle", settle(case, verdict, world))
+            return await case.word("settle", world.deadlines.apart(settle(case, verdict, world)))
     except Refused as refusal:
         return refused(refusal)
 

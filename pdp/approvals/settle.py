@@ -75,13 +75,11 @@ def _turned_down(feedback: str) -> Verdict:
 async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInput | None:
     """Return the approval for exactly this call, if those who gave it are enough by what policy asks for now."""
     try:
-        async with reading(world.store) as connection:
-            approval = await store.read_active_approval(connection, _digest(case))
-            if approval is None or case.query.approval not in {None, approval["id"]}:
-                return None
-            votes = await store.read_votes(connection, approval["id"])
+        approval, votes = await world.deadlines.apart(_found(case, world))
     except StoreUnavailable as away:
         raise Refused("approvals.unavailable", str(away)) from None
+    if approval is None:
+        return None
     voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline)
     planned = await plan(asked, case.policy, case.deadline)  # not the request's: rules and risk may have changed
     barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
@@ -95,6 +93,14 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
         approved_until=approval["not_after"],
         uses_left=approval["uses_left"],
     )
+
+
+async def _found(case: Case, world: World) -> tuple[Row | None, list[Row]]:
+    async with reading(world.store) as connection:
+        approval = await store.read_active_approval(connection, _digest(case))
+        if approval is None or case.query.approval not in {None, approval["id"]}:
+            return None, []
+        return approval, await store.read_votes(connection, approval["id"])
 
 
 async def _ask(call: Row, planned: Plan, world: World) -> ApprovalTicket:

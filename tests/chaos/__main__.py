@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.rounds import CHECKOUT
+from tests.bench.load import CHECKOUT
 from tests.contracts.stores import postgres, postgres_programs
 
 from .cast import dice

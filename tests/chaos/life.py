@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.bench.rounds import CHECKOUT
+from tests.bench.load import CHECKOUT
 from tests.bench.stage import KEPT_VARIABLES
 
 STARTS_WITHIN_S = 60.0  # 1.5 s on a quiet machine; 25 were seen on one with ten times its work

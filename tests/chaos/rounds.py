@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pdp.audit.shard import segments
-from tests.bench.rounds import CHECKOUT
+from tests.bench.load import CHECKOUT
 from tests.flow.swaps import opas_of
 
 from . import cast

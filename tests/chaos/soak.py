@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from tests.bench.rounds import CHECKOUT
+from tests.bench.load import CHECKOUT
 from tests.flow.swaps import opas_of
 
 from . import cast, memory
