@@ -117,6 +117,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(heads.close)
         renewal = await _open_policy(settings, office, metrics, stack)
         world, readiness = await _open_world(settings, office, renewal.policy, stack)
+        stack.push_async_callback(world.deadlines.close)
         peps = Peps(store, clock)
         await peps.start()
         stack.push_async_callback(peps.close)

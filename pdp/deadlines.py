@@ -43,6 +43,11 @@ class Deadlines:
                 self._let_go.add(task)
                 task.add_done_callback(self._ended)
 
+    async def close(self) -> None:
+        """Wait for what was let go: it must have ended before what it works with is closed."""
+        while self._let_go:
+            await asyncio.wait(set(self._let_go))
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._let_go.discard(task)
         if not task.cancelled():
