@@ -8,6 +8,7 @@ import copy
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -37,7 +38,7 @@ def read_values(configs: list[Text], schema: dict[str, Any], sources: Iterable[S
     schema = copy.deepcopy(schema)
     config: dict[str, Any] = {}
     for config_file in configs:
-        config = _merged(config, _sections(read_yaml(config_file), config_file.file))
+        config = _merged(config, _written(config_file))
         for folder, name in own:
             if name in config.get(folder, {}):
                 section = schema["properties"].setdefault(folder, {"type": "object", "properties": {}})
@@ -84,6 +85,12 @@ def described(value: Any) -> dict[str, Any]:
         alike = bool(kinds) and all(kind == kinds[0] for kind in kinds)
         return {"type": "array", "items": kinds[0] if alike else {}}
     return {"type": SCALARS[type(value)]} if type(value) in SCALARS else {}
+
+
+@lru_cache(maxsize=4)
+def _written(config_file: Text) -> dict[str, dict[str, Any]]:
+    """Return what a config.yaml says, to be read only: it is remembered, for a policy whose rules changed alone."""
+    return _sections(read_yaml(config_file), config_file.file)
 
 
 def _sections(value: Any, file: str) -> dict[str, dict[str, Any]]:
