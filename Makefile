@@ -2,6 +2,7 @@
 PY  := .venv/bin/python
 BIN := .venv/bin
 BESIDE := -n 3 --dist loadfile  # tests wait for processes and disks half of their time: three at once keep two cores busy
+TWO := -n 2 --dist loadfile  # some of the slow ones measure memory and times: no third beside them
 PACK := pdp lib permits guards gates duties approvals config:config.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-slow test-all lint types rego bench bench-peers bench-docs revocation compose-test docs lock agree wheel mutants swaps profile chaos soak fuzz faults
@@ -29,7 +30,7 @@ test: setup ## every test but the slow ones; offline, a few minutes
 	$(BIN)/pytest -m "not slow" $(BESIDE)
 
 test-slow: setup ## the slow tests alone
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow $(TWO)
 
 test-all: setup ## every test
 	$(BIN)/pytest

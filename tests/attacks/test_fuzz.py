@@ -51,7 +51,7 @@ def test_a_brief_run_of_every_target_finds_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_planted_faults_are_found_and_written_down(tmp_path: Path) -> None:
-    done = fuzzed(tmp_path, "--runs", "10000", "canary")
+    done = fuzzed(tmp_path, "--runs", "60000", "canary")
     assert done.returncode == 1, done.stdout + done.stderr
     told = [path.read_text() for path in tmp_path.glob("canary-*.txt")]
     assert {"Rejected", "ZeroDivisionError"} <= {
