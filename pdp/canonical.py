@@ -20,22 +20,30 @@ def canonical(value: Any) -> bytes:
 
     Raises `ValueError` for what canonical JSON cannot say: NaN, infinities, lone surrogates, other types.
     """
-    if is_plain(value):
-        return _ENCODER.encode(value)  # 2 us for a call's arguments; rfc8785, which is Python, 40
     if type(value) is dict and all(type(key) is str and key.isascii() for key in value):
         return _joined(value)
+    return _part(value)
+
+
+def _joined(members: dict[str, Any]) -> bytes:
+    """Put an object of plain keys together from its members, so that one odd number makes only one of them slow.
+
+    Not also theirs from theirs: to look through a value once more for every level of it is what an attacker would want.
+    """
+    if all(map(is_plain, members.values())):
+        return _ENCODER.encode(members)  # 2 us for a call's arguments; rfc8785, which is Python, 40
+    return b"{" + b",".join(_ENCODER.encode(key) + b":" + _part(members[key]) for key in sorted(members)) + b"}"
+
+
+def _part(value: Any) -> bytes:
+    if is_plain(value):
+        return _ENCODER.encode(value)
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError:
         return rfc8785.dumps(tag_large_integers(value))
     except rfc8785.CanonicalizationError as error:
         raise ValueError("the value has no canonical JSON form") from error
-
-
-def _joined(members: dict[str, Any]) -> bytes:
-    """Put together an object of plain keys from its members, so that one odd number in it makes only itself slow."""
-    written = (_ENCODER.encode(key) + b":" + canonical(members[key]) for key in sorted(members))
-    return b"{" + b",".join(written) + b"}"
 
 
 def is_plain(value: Any) -> bool:

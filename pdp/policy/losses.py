@@ -131,12 +131,15 @@ def shrunk(before: Iterable[Document], after: Iterable[Document]) -> str | None:
 def reads(text: str) -> frozenset[Path]:
     """Return the paths of the input that a rule's text names; what stands below them is read too.
 
-    Comments are no code, unless a raw string goes over lines and makes one look like one: then all is looked through.
-    A reference that goes on in brackets is read up to there.
+    Comments are no code. But behind the METADATA a raw string may make code look like one: with a backtick there,
+    all of it counts. A reference that goes on in brackets is read up to there.
     """
-    lines = [line for line in text.split("\n") if not line.lstrip().startswith("#")]
-    code = text if any(line.count("`") % 2 for line in lines) else "\n".join(lines)
-    return frozenset(tuple(found[1:].split(".")) if found else () for found in READ.findall(code))
+    rest = text.split("\n")
+    while rest and rest[0].startswith("#"):
+        del rest[0]
+    if not any("`" in line for line in rest):
+        rest = [line for line in rest if not line.lstrip().startswith("#")]
+    return frozenset(tuple(found[1:].split(".")) if found else () for found in READ.findall("\n".join(rest)))
 
 
 def pruned(document: Document, wanted: Iterable[Path]) -> Document:

@@ -22,7 +22,7 @@ from .cases import Table, read_table
 from .compiler import Annotated, Compiler, compiler_of
 from .form import offences
 from .law import Rule, read_rules
-from .losses import reads
+from .library import straying
 from .probe import probe
 from .problem import PackRefused, Problem
 from .schema import input_schema
@@ -34,6 +34,7 @@ __all__ = ["Pack", "PackRefused", "Rule", "build_pack", "default_pack_dir", "pro
 
 # What the bundle owns in OPA's data: nobody else writes there.
 ROOTS = sorted([*SHARED, *FOLDERS, "cases", "config", "manifest"])
+LIB = "lib"  # the words that rules are written in
 CAPABILITIES = "capabilities.json"
 REVISION_TAG = "mcp-pdp/policy/v1"
 
@@ -112,7 +113,7 @@ class _Build:
         self._write_rules(sources)
         self._write_laws(values)
         modules, annotations = self._ask(sources)
-        _must_ask_nothing(sources)
+        _must_ask_nothing(sources, modules)
         rules = read_rules(sources, annotations)
         self._check_form(sources, modules, rules)
         manifest = manifest_of(rules)
@@ -148,9 +149,10 @@ class _Build:
     def _ask(self, sources: list[Source]) -> tuple[dict[str, Any], list[Annotated]]:
         """Let OPA check the types, and meanwhile parse the rules and inspect; what the check says is said first."""
         names, texts = {s.path: s.file for s in sources}, {s.path: s.text for s in sources if s.folder in FOLDERS}
+        words = {s.path: s.text for s in sources if s.folder == LIB}
         (inspect_in := self._folder / "inspect").mkdir()
         with ThreadPoolExecutor(max_workers=2) as beside:
-            parsed = beside.submit(self._compiler.parse, texts, self._folder)
+            parsed = beside.submit(self._compiler.parse, texts | words, self._folder)
             annotated = beside.submit(self._compiler.annotations, texts, inspect_in)
             self._compiler.check(self._folder, self._capabilities, names)
             return parsed.result(), annotated.result()
@@ -224,12 +226,12 @@ def _must_match_this_pdp(source: Path) -> None:
         raise PackRefused([Problem(CAPABILITIES, 0, what, "Restore it from the package: every pack uses the same.")])
 
 
-def _must_ask_nothing(sources: list[Source]) -> None:
+def _must_ask_nothing(sources: list[Source], modules: dict[str, Any]) -> None:
     """Words get what they look at from the rules, whose text alone says which facts they read."""
-    reading = [source for source in sources if source.folder == "lib" and reads(source.text)]
-    if reading:
-        what, instead = "A word of lib reads `input`.", "Let the rule pass it the fact."
-        raise PackRefused([Problem(source.file, 0, what, instead) for source in reading])
+    words = [source for source in sources if source.folder == LIB]
+    found = [problem for source in words for problem in straying(source, modules[source.path])]
+    if found:
+        raise PackRefused(found)
 
 
 def config_schema(source: Path) -> dict[str, Any]:

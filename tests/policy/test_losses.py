@@ -1,5 +1,6 @@
 """What a loss is, what a gain is, and which losses are worth trying."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +199,30 @@ def test_a_rule_is_tried_as_often_as_said() -> None:
     assert [*untried.of({"risk": {"score": 6}}, before)] == []
 
 
-def test_a_word_that_reads_the_input_by_itself_is_refused(opa: Path, copied: Path, tmp_path: Path) -> None:
-    """The text of the rules would no longer say which facts they read."""
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("risky if input.risk.score == 5", "input.risk.score"),
+        ("risky(_) if not data.guards.amount.holds", "data.guards.amount.holds"),
+        ("risky(_) if data.cases", "data.cases"),
+        ("risky(x) if x in [input]", "input"),
+        ('risky(x) if x in ["`", `\n#`, input.tool.owner, "`"]', "input.tool.owner"),
+        ("risky(x) if data.manifest.revision == x", "data.manifest.revision"),
+    ],
+)
+def test_a_word_that_reads_by_itself_is_refused(code: str, what: str, opa: Path, copied: Path, tmp_path: Path) -> None:
+    """The text of the rules would no longer say what their answers rest on."""
     file = copied / "lib/number.rego"
-    file.write_text(file.read_text() + "\nrisky if input.risk.score == 5\n")
-    with pytest.raises(PackRefused, match=r"lib/number\.rego: A word of lib reads `input`"):
+    file.write_text(f"{file.read_text()}\n{code}\n")
+    with pytest.raises(PackRefused, match=rf"lib/number\.rego: A word of lib reads `{re.escape(what)}`"):
         build_pack(opa, copied, None, tmp_path / "built")
+
+
+def test_a_raw_string_hides_no_fact_behind_what_looks_like_a_comment() -> None:
+    hidden = 'some x in ["`", `\n#`, input.tool.owner, "`"]'
+    assert ("tool", "owner") in reads(
+        f"# METADATA\n# title: `input.now`\npackage guards.x\n\nholds if {{\n{hidden}\n}}\n"
+    )
+    assert reads("# METADATA\n# `input.now`\npackage guards.x\n# input.risk\nholds if input.tool.name") == {
+        ("tool", "name")
+    }

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -235,6 +236,51 @@ async def test_of_a_policy_that_differs_in_one_rule_only_that_rule_is_tried_agai
     first = await asked_about("a")
     assert await asked_about("b") < 0.8 * first
     assert await asked_about("c", CALM) > 0.9 * first, "with other values every rule may say something else"
+
+
+LATER = {  # the policy before and after: what of it differs, and who is found out
+    "the text of the rule": (
+        {"guards": f'holds if {OURS}\n\nholds if input.tool.owner == "nobody"'},
+        {"guards": f"holds if {OURS}\n\nholds if is_boolean(input.tool.owner)"},
+        "org/guards/mine.rego",
+    ),
+    "a word it is written in": (
+        {"guards": f"holds if {OURS}\n\nholds if number.fine(input.tool.owner)", "word": 'x == "nobody"'},
+        {"guards": f"holds if {OURS}\n\nholds if number.fine(input.tool.owner)", "word": "is_boolean(x)"},
+        "org/guards/mine.rego",
+    ),
+    "another rule, which let no call go on that lost the fact": (
+        {"guards": f"holds if {OURS}\n\nholds if is_string(input.tool.owner)", "duties": LETS_GO},
+        {"guards": f"holds if {OURS}\n\nholds if is_string(input.tool.name)", "duties": LETS_GO},
+        "duties",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LATER)
+async def test_a_policy_that_is_refused_alone_is_refused_after_a_good_one_too(
+    what: str, opa: Path, copied: Path, tmp_path: Path
+) -> None:
+    number = (copied / "lib/number.rego").read_text()
+
+    async def probed(place: str, bodies: dict[str, str]) -> None:
+        (copied / "lib/number.rego").write_text(f"{number}\nfine(x) if {bodies.get('word', 'is_string(x)')}\n")
+        for folder in ("guards", "duties"):
+            body = bodies.get(folder, 'duty := {"type": "none"}')
+            imported = "import data.lib.number\n\n" if "number." in body else ""
+            write(tmp_path / "org", {f"{folder}/mine.rego": rule(folder, "mine", imported + body)})
+        built = build_pack(opa, copied, tmp_path / "org", tmp_path / "built")
+        (tmp_path / place).mkdir()
+        async with client(opa, built.bundle, tmp_path / place, built) as engine:
+            await probe(engine, built)
+
+    good, bad, found = LATER[what]
+    MET.clear()
+    await probed("good", good)
+    for place in ("after", "alone"):
+        with pytest.raises(PackRefused, match=re.escape(found)):
+            await probed(place, bad)
+        MET.clear()
 
 
 async def test_what_came_without_a_verdict_is_tried_again_once_it_has_one(
