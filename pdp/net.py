@@ -215,7 +215,7 @@ class JsonClient:
         if self._tls and self._context is None:
             self._context = trusted()
         name = self._address[0] if self._tls else None
-        options: dict[str, Any] = {"ssl": self._context, "server_hostname": name}
+        options: dict[str, Any] = {"ssl": self._context if self._tls else None, "server_hostname": name}
         if self._uds is not None:
             _, line = await loop.create_unix_connection(self._line, str(self._uds), **options)
         else:

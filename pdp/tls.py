@@ -93,7 +93,8 @@ def said(error: BaseException | None, *, over_tls: bool) -> str:
 
     A server on asyncio ends a handshake that it does not like without saying why, so what it may be has to be guessed.
     """
-    if over_tls and (error is None or isinstance(error, ConnectionError)):
+    heard = not isinstance(error, ConnectionRefusedError)
+    if over_tls and heard and (error is None or isinstance(error, ConnectionError)):
         return (
             "by the server; over TLS that is how it refuses a caller without a certificate that its PDP_TLS_CLIENT_CA "
             f"signed, and one older than its PDP_TLS_MINIMUM. {HOW_TO_SHOW}"

@@ -22,6 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import Fault
+from ..recurring import Recurring
 
 MAX_HEAD_BYTES = 32 * 1024  # request line and headers; a key, a traceparent and a proxy's additions need 2
 MAX_HEADERS = 100  # a client and the proxies before us add 30 at most; each costs memory whatever its length
@@ -97,11 +98,14 @@ class Bounded(HttpToolsProtocol):
         """Take a header (called by the parser); not one behind the body, which nobody may merge (RFC 9110, 6.5.1)."""
         if self._before_head:
             super().on_header(name, value)
+            if len(self.headers) > MAX_HEADERS:  # one takes a hundred bytes of ours for four of theirs
+                self.refuse(TOO_LARGE)
+                raise Unwelcome
 
     def on_headers_complete(self) -> None:
         """Look at the whole head (called by the parser)."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+        if size > MAX_HEAD_BYTES:
             self.refuse(TOO_LARGE)
             raise Unwelcome
         if not self._reads_one_way():
@@ -131,7 +135,7 @@ class Bounded(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Note since when it is idle, if it is (called by uvicorn)."""
         super().on_response_complete()
-        self.idle_since = self.loop.time() if not self.pipeline else None
+        self.idle_since = self.loop.time() if self.cycle.response_complete else None
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
         """Refuse what is no request (called by uvicorn)."""
@@ -154,6 +158,12 @@ class Bounded(HttpToolsProtocol):
             self.unread_since = now
         elif self.unread_since < now - taken_within_s:
             self.transport.abort()  # to close would be to wait until it has read
+
+    def waits_since(self) -> float | None:
+        """Return since when it is the client's turn; None while a request is under way here."""
+        if self.transport.get_write_buffer_size():
+            return self.unread_since or self.loop.time()
+        return self.waiting_since or self.idle_since
 
     def _reads_one_way(self) -> bool:
         """Say whether a proxy before us has read the same request: RFC 9112, sections 2.3, 3.2 and 6.1."""
@@ -179,8 +189,9 @@ class Bounded(HttpToolsProtocol):
 
 
 def _make_room(connections: "set[Bounded]", count: int) -> None:
-    """Close those that wait longest for a request of theirs; none that has one under way."""
-    waits = {c: since for c in connections if (since := c.waiting_since or c.idle_since) is not None}
+    """Close those that wait longest for their own client: for a request, or to be rid of an answer."""
+    open_ones = [c for c in connections if not c.transport.is_closing()]
+    waits = {c: since for c in open_ones if (since := c.waits_since()) is not None}
     for connection in heapq.nsmallest(count, waits, key=lambda c: waits[c]):
         connection.transport.abort()
 
@@ -269,6 +280,7 @@ def server_for(
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nobody here goes by an address that a caller may write
         ws="none",
         timeout_graceful_shutdown=grace_s,
         ssl_context_factory=(lambda _config, _default: tls) if tls else None,
@@ -284,17 +296,15 @@ async def watched(
     taken_within_s: float = TAKEN_WITHIN_S,
 ) -> AsyncIterator[None]:
     """Close, while the context lasts, every connection on which a request or its answer takes too long."""
-    watching = asyncio.create_task(_watch(server, within_s, every_s, taken_within_s))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.wait({watching})
 
-
-async def _watch(server: Server, within_s: float, every_s: float, taken_within_s: float) -> None:
-    while True:
-        await asyncio.sleep(every_s)
+    async def look() -> None:
         now = asyncio.get_running_loop().time()
         for connection in [c for c in server.server_state.connections if isinstance(c, Bounded)]:
             connection.look(now, within_s, taken_within_s)
+
+    watching = Recurring("looking for connections that take too long", look, every_s)
+    watching.start(at_once=False)
+    try:
+        yield
+    finally:
+        await watching.close()

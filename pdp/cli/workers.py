@@ -14,9 +14,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
@@ -32,44 +30,58 @@ READY = b"pdp serves on "
 async def serve_by_workers(settings: Settings, count: int, ends_within_s: float) -> None:
     """Serve until SIGINT or SIGTERM. Raises `Fault` when a worker does not start, or ends by itself."""
     told = asyncio.Event()
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(stop, told.set)
-    address, family = (settings.host, settings.port), family_of(settings.host)
-    with socket.create_server(address, family=family, backlog=BACKLOG) as listening:
-        async with AsyncExitStack() as stack:
-            ends: list[asyncio.Task[Any]] = [asyncio.create_task(told.wait())]
-            for number in range(count):
-                worker = await stack.enter_async_context(running(number, listening, ends_within_s))
-                ends.append(asyncio.create_task(worker.wait()))
-                await ready(worker, number, told)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    workers: list[Process] = []
+    with _listening(settings) as listening:
+        try:
+            while len(workers) < count and not told.is_set():
+                workers.append(await start(len(workers), listening))
+                await ready(workers[-1], len(workers) - 1, told)
             if not told.is_set():
                 click.echo(f"pdp serves on {url_at(settings, listening.getsockname()[1])}")
+            ends = [asyncio.create_task(end) for end in (told.wait(), *(worker.wait() for worker in workers))]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not told.is_set():
                 raise Fault("A worker ended by itself, so all are ended: see the lines above, and start anew.")
+        finally:
+            listening.close()  # whoever comes now is refused, instead of waiting for nobody
+            await stop(workers, ends_within_s)
 
 
-@asynccontextmanager
-async def running(number: int, listening: socket.socket, ends_within_s: float) -> AsyncIterator[Process]:
-    """Run one worker on the shared socket; at the end it is told to stop, and killed if it does not in time."""
+def _listening(settings: Settings) -> socket.socket:
+    try:
+        address, family = (settings.host, settings.port), family_of(settings.host)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = error.strerror or error
+        raise Fault(f"Nothing can listen at {settings.host}:{settings.port} ({why}): see what does.") from None
+
+
+async def start(number: int, listening: socket.socket) -> Process:
+    """Start one worker on the shared socket."""
     fd = listening.fileno()
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pdp", "serve", "--worker", str(number), "--fd", str(fd), "--parent", str(os.getpid())),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         pass_fds=[fd],
         start_new_session=True,  # Ctrl-C is ours to hand on
     )
-    try:
-        yield process
-    finally:
+
+
+async def stop(workers: Sequence[Process], within_s: float) -> None:
+    """Tell all to stop, then wait for all, and kill those that have not ended within `within_s` seconds."""
+    for worker in workers:
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), ends_within_s)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            worker.terminate()
+    ends = [asyncio.create_task(worker.wait()) for worker in workers]
+    if ends:
+        await asyncio.wait(ends, timeout=within_s)
+    for worker, end in zip(workers, ends, strict=True):
+        if not end.done():
+            worker.kill()
+    await asyncio.gather(*ends)
 
 
 async def ready(worker: Process, number: int, told: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from pdp.cli.listener import MAX_AHEAD, MAX_HEAD_BYTES, MAX_HEADERS
+from pdp.net import JsonClient, NoReply
 from tests.raw import LAST, PATIENCE_S, Door, chunked, exchange, listening, request
 from tests.service import calm, running
 
@@ -329,3 +330,13 @@ async def test_idle_connections_in_great_number_keep_nobody_out(door: Door) -> N
     finally:
         for _, writer in idle:
             writer.close()
+
+
+async def test_an_address_where_nobody_listens_is_not_taken_for_a_matter_of_certificates() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+    client = JsonClient(f"https://127.0.0.1:{port}", {}, 1000)
+    with pytest.raises(NoReply) as away:
+        await client.get("/livez", 5.0)
+    await client.close()
+    assert "certificate" not in str(away.value)

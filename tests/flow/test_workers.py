@@ -1,13 +1,19 @@
 """`pdp serve --workers`: several processes, one service; each has its own log and OPA, and they end together."""
 
+import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from pdp.audit.read import last_lines, shards
+from pdp.cli.workers import stop
 
 from .test_serve import PATIENCE_S, alive, children, serving, until
 
@@ -47,3 +53,36 @@ def test_when_the_parent_is_killed_no_worker_serves_on(tmp_path: Path) -> None:
         started = everyone(process.pid)
         process.send_signal(signal.SIGKILL)
         until(lambda: not any(alive(pid) for pid in started), "everyone to end")
+
+
+async def test_all_workers_are_told_to_stop_at_once_and_whoever_does_not_is_killed() -> None:
+    deaf = "signal.signal(signal.SIGTERM, lambda *_: print(time.monotonic(), flush=True))"
+    slow = f"import signal, time\n{deaf}\nprint('up', flush=True)\nwhile True: signal.pause()"
+    stubs = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", slow, stdout=asyncio.subprocess.PIPE)
+        for _ in range(3)
+    ]
+    outs = [stub.stdout for stub in stubs if stub.stdout]
+    assert [await out.readline() for out in outs] == [b"up\n"] * 3
+    began = time.monotonic()
+    await stop(stubs, within_s=1.0)
+    assert [stub.returncode for stub in stubs] == [-signal.SIGKILL] * 3
+    told = [float(await out.readline()) for out in outs]
+    assert max(told) - began < 1.0, "one after the other, the last would have waited for the first two"
+    assert time.monotonic() - began < 2.5
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "pdp", "serve", "--workers", "2", "--port", port],
+            env=os.environ | {"PDP_DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"Nothing can listen at 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
