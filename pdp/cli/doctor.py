@@ -32,7 +32,10 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Check this deployment, with the settings of the service, as its user. Exit status 1 when something fails."""
+    """Check this deployment and say what to do.
+
+    Run it with the settings of the service, as its user. Exit status 1 when something fails.
+    """
     settings = load()
     found: list[Finding] = []
     with machine.watching_the_clock(found), Console(stderr=True).status("Looking"):
