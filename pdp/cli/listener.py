@@ -76,7 +76,7 @@ class Bounded(HttpToolsProtocol):
         """Take the connection, and let go of those that have kept us waiting longest when there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._most:
-            _make_room(cast("set[Bounded]", self.connections), self._most // MADE_ROOM + 1)
+            _make_room(cast("set[Bounded]", self.connections), self, self._most // MADE_ROOM + 1)
 
     def data_received(self, data: bytes) -> None:
         """Read on (called by the event loop). Every byte starts the clock, also those that the parser skips."""
@@ -188,11 +188,14 @@ class Bounded(HttpToolsProtocol):
         self.cycle.keep_alive = False
 
 
-def _make_room(connections: "set[Bounded]", count: int) -> None:
-    """Close those that wait longest for their own client: for a request, or to be rid of an answer."""
-    open_ones = [c for c in connections if not c.transport.is_closing()]
-    waits = {c: since for c in open_ones if (since := c.waits_since()) is not None}
-    for connection in heapq.nsmallest(count, waits, key=lambda c: waits[c]):
+def _make_room(connections: "set[Bounded]", newcomer: Bounded, count: int) -> None:
+    """Close those that wait longest for their own client: for a request, or to be rid of an answer.
+
+    The newcomer itself only when all others have a request under way here.
+    """
+    others = [c for c in connections if c is not newcomer and not c.transport.is_closing()]
+    waits = {c: since for c in others if (since := c.waits_since()) is not None}
+    for connection in heapq.nsmallest(count, waits, key=lambda c: waits[c]) or [newcomer]:
         connection.transport.abort()
 
 

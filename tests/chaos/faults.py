@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pdp.audit.log import Log
 from pdp.audit.office import Office
@@ -223,9 +224,11 @@ async def clients_cancelled(ground: Ground) -> None:
 
     async def ask_and_go() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", ground.loop.port)
-        writer.write(sent)
-        await asyncio.sleep(ground.rng.uniform(0, 0.02))
-        writer.transport.abort()
+        try:
+            writer.write(sent)
+            await asyncio.sleep(ground.rng.uniform(0, 0.02))
+        finally:
+            writer.transport.abort()
 
     await asyncio.gather(*(ask_and_go() for _ in range(CANCELLED)))
 
@@ -236,12 +239,14 @@ async def slow_loris(ground: Ground) -> None:
 
     async def dribble() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", ground.loop.port)
-        writer.write(sent[: ground.rng.randrange(10, len(sent) - 60)])
-        end = time.monotonic() + DRIBBLES_S
-        while time.monotonic() < end and not writer.is_closing():
-            writer.write(b"x")
-            await asyncio.sleep(0.2)
-        writer.transport.abort()
+        try:
+            writer.write(sent[: ground.rng.randrange(10, len(sent) - 60)])
+            end = time.monotonic() + DRIBBLES_S
+            while time.monotonic() < end and not writer.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.2)
+        finally:
+            writer.transport.abort()
 
     await asyncio.gather(*(dribble() for _ in range(DRIBBLING)))
 
@@ -259,9 +264,19 @@ class Receiver:
 
     mode: str = "taking"
     taken: int = 0
+    _serving: set["asyncio.Task[Any]"] = field(default_factory=set)
+
+    async def close(self) -> None:
+        """Hang up on whoever still waits for an answer."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection."""
+        if serving := asyncio.current_task():
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0))

@@ -76,8 +76,12 @@ class OpenLoop:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         await asyncio.gather(*self._under_way)
+
+    def close(self) -> None:
+        """Let go of the connections that are kept, once nobody asks any more."""
         for _, wire in self._idle:
             wire.close()
+        self._idle.clear()
 
     async def one(self, call: Call) -> None:
         """Make one call and judge its answer."""

@@ -93,6 +93,9 @@ async def _soaking(soaked: Soaked, ground: Ground, seconds: float, say: Callable
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        ground.loop.close()
+        ground.wire.close()
+        await ground.receiver.close()
 
 
 async def _break(soaked: Soaked, ground: Ground, began: float, seconds: float) -> None:

@@ -82,3 +82,35 @@ async def test_a_connection_that_waits_for_its_next_request_is_kept_and_served()
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
             await asyncio.sleep(2 * WITHIN_S)  # longer than a request may take: this is not one
         writer.close()
+
+
+async def test_who_comes_is_not_sent_away_for_room_that_another_can_make() -> None:
+    """Room is made for several at once; with fewer candidates than that, the one that just came was taken too."""
+    most, let_go, held = 32, asyncio.Event(), set()
+
+    async def holding(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/held":
+            held.add(id(scope))
+            await let_go.wait()
+        await echo(scope, receive, send)
+
+    server = server_for(holding, "127.0.0.1", 0, grace_s=1, most=most)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
+            await asyncio.sleep(0.01)
+        busy = [
+            asyncio.create_task(said(server.port, LAST.replace(b"POST / ", b"POST /held "))) for _ in range(most - 1)
+        ]
+        while len(held) < most - 1:  # noqa: ASYNC110  # each is counted when it is under way
+            await asyncio.sleep(0.01)
+        _, idle = await asyncio.open_connection("127.0.0.1", server.port)
+        assert b" 200 " in await said(server.port, LAST)
+        let_go.set()
+        assert all(b" 200 " in answer for answer in await asyncio.gather(*busy)), "what is under way is left alone"
+        idle.close()
+        server.should_exit = True
+        await serving
+
+
+LAST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

@@ -44,7 +44,6 @@ async def test_what_was_answered_before_a_kill_is_on_record_after_it(tmp_path: P
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.promise("fault.soak")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # lines that were hung up on, by design
 async def test_while_parts_break_every_answer_is_right_or_a_deny(tmp_path: Path) -> None:
     soaked = await soak(tmp_path, SOAKED_S, 2, print)
     assert {what: soaked.verdicts.examples[what] for what in MUST_NOT if soaked.verdicts.counts[what]} == {}
