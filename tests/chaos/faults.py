@@ -136,8 +136,7 @@ async def store_locked(ground: Ground) -> None:
 async def policy_swapped(ground: Ground) -> None:
     """The policy's files change: people are asked above another amount."""
     fact = ground.loop.truth.asks_above
-    (now,) = fact.between(time.monotonic(), time.monotonic())
-    above = ASKS_LESS if now == cast.ASKS_ABOVE else cast.ASKS_ABOVE
+    above = ASKS_LESS if fact.latest == cast.ASKS_ABOVE else cast.ASKS_ABOVE
     fact.changes(above, time.monotonic())
     save(ground.org / "config.yaml", f"{CALM}\ngates: {{amount: {{open_up_to: {above}}}}}\n")
     probe = Call(cast.PEOPLE[0], None, "create_refund", {"order": "o-probe", "amount": BETWEEN})

@@ -39,6 +39,11 @@ class Fact:
     def __init__(self, value: Any) -> None:
         self._spans = [Span(value, -math.inf)]
 
+    @property
+    def latest(self) -> Any:
+        """Return what it was last changed to, settled or not."""
+        return self._spans[-1].value
+
     def changes(self, value: Any, now: float) -> None:
         """From now on it can be `value`; it can also still be what it was, until the change has settled."""
         self._spans.append(Span(value, now))
