@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 
 from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
-from .api.admission import Places
+from .api.admission import Learning
 from .api.gauges import Gauges
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
@@ -337,7 +337,7 @@ def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: M
         peps=peps,
         rate=Rate(settings.rate_per_second, world.now),
         store=store,
-        places=Places(settings.max_underway),
+        places=Learning(settings.max_underway, settings.decide_within_s),
         max_body=settings.max_body_bytes,
         max_depth=settings.max_depth,
         count=metrics.count,

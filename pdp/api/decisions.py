@@ -22,7 +22,7 @@ from ..outcome import Outcome, Told, read_outcome
 from ..query import Query, check_size, query_from, refuse_tags, strict_json
 from ..store.sql import Store
 from .access import Rate, authenticate
-from .admission import RETRY_AFTER_S, Overloaded, Places
+from .admission import RETRY_AFTER_S, Learning, Overloaded, Places
 from .http import PROBLEM_JSON, Receive, Scope, Send, header, problem, read_body, request_id, send_json, send_problem
 from .idempotency import Replays
 from .openapi import answers, one_of, reads
@@ -71,7 +71,7 @@ class Desk:
     store: Store
     peps: Callable[[], Mapping[str, Pep]]
     rate: Rate
-    places: Places
+    places: Learning
     max_body: int
     max_depth: int
     count: Callable[[Answer], None]
@@ -115,7 +115,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
         query = query_from(value)
         pep.must_serve(query.tool.server)
         key = header(scope, b"idempotency-key")
-        with desk.places.taken(pep.id):
+        with desk.places.timed(pep.id):
             asked = partial(one, query, pep, rid, desk, arrived)
             sent = await desk.replays.once(pep.id, key, body, asked, epoch(desk.world))
     except Overloaded as error:

@@ -49,7 +49,7 @@ class Gauges(Collector):
         policy = self.world.policy.active
         yield _gauge("pdp_ready", "1 when the last readiness probe passed.", int(self.readiness.passed))
         yield _gauge("pdp_underway", "Requests being decided.", self.places.held)
-        yield _gauge("pdp_underway_most", "Requests that may be decided at the same time.", self.places.most)
+        yield _gauge("pdp_underway_most", "Requests that may be decided at the same time now.", int(self.places.room))
         yield _histogram("pdp_engine_seconds", "Time the policy engine took, with its queue.", policy.asked)
         engine = policy.engine
         if isinstance(engine, Watched):

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from pdp.api.admission import Overloaded, Places
+from pdp.api.admission import LEAST, Learning, Overloaded, Places
 from pdp.api.decisions import ARRIVING_OF_ONE
 from pdp.audit.read import Reader
+from pdp.engine.local import LocalOpa
 from tests.service import Bench, add_pep, calm, running
 
 pytestmark = pytest.mark.promise("api.overload")
@@ -57,6 +61,89 @@ def test_one_adapter_holds_half_of_the_places_and_all_together_no_more_than_ther
             pass
     with places.taken("a"):
         pass
+
+
+class Seconds:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def hold(places: Learning, clock: Seconds, callers: str, seconds: float) -> None:
+    """Hold a place for each of these callers, all at the same time and for so long."""
+    with ExitStack() as held:
+        for caller in callers:
+            held.enter_context(places.timed(caller))
+        clock.now += seconds
+
+
+def test_answers_that_are_slow_together_halve_the_places_once_and_quick_ones_bring_them_back_one_by_one() -> None:
+    clock = Seconds()
+    places = Learning(64, within_s=0.2, now=clock)
+    hold(places, clock, "a" * 32, 0.11)
+    assert places.room == 32
+    hold(places, clock, "a" * 16, 0.11)
+    assert places.room == LEAST
+    hold(places, clock, "a" * 8, 0.11)
+    assert places.room == LEAST, "and there it ends"
+    for _ in range(LEAST):
+        hold(places, clock, "a", 0.01)
+    assert int(places.room) == LEAST, "as many answers as there are places bring one back"
+    hold(places, clock, "a", 0.01)
+    assert int(places.room) == LEAST + 1
+    for _ in range(64 * 64):
+        hold(places, clock, "a", 0.01)
+    assert places.room == 64, "and never more than there were"
+
+
+def test_slow_answers_while_half_of_the_places_are_free_take_none_away() -> None:
+    clock = Seconds()
+    places = Learning(64, within_s=0.2, now=clock)
+    hold(places, clock, "a" * 31, 9.0)
+    assert places.room == 64
+
+
+def test_with_fewer_places_an_adapter_holds_half_of_those() -> None:
+    clock = Seconds()
+    places = Learning(64, within_s=0.2, now=clock)
+    hold(places, clock, "a" * 32, 9.0)
+    with ExitStack() as held:
+        for _ in range(16):
+            held.enter_context(places.timed("a"))
+        with pytest.raises(Overloaded), places.timed("a"):
+            pass
+        held.enter_context(places.timed("b"))
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_behind_an_engine_that_hangs_calls_are_turned_away_at_once_until_it_answers_again(tmp_path: Path) -> None:
+    org = calm(tmp_path / "org")
+    async with running(tmp_path / "data", max_underway=128, decide_within_s=0.5, org_dir=org) as pdp:
+        engine = pdp.service.world.policy.active.engine
+        assert isinstance(engine, LocalOpa)
+        assert engine.pid
+
+        async def turned_away() -> int:
+            given = await asyncio.gather(*(pdp.post("/v1/decisions", pdp.query()) for _ in range(64)))
+            assert {reply.json()["decision"] for reply in given} == {"deny"}
+            return sum(reply.status_code == 503 and reply.json()["code"] == "overload" for reply in given)
+
+        await pdp.ask()
+        os.kill(engine.pid, signal.SIGSTOP)
+        try:
+            assert [await turned_away() for _ in range(3)] == [0, 32, 48]
+        finally:
+            with suppress(ProcessLookupError):  # on a very busy machine another runs in its place by now
+                os.kill(engine.pid, signal.SIGCONT)
+        async with asyncio.timeout(10):
+            while (await pdp.post("/v1/decisions", pdp.query())).json()["decision"] != "allow":
+                pass
+        given = await asyncio.gather(*(pdp.post("/v1/decisions", pdp.query()) for _ in range(8)))
+        assert {reply.json()["decision"] for reply in given} == {"allow"}
 
 
 @pytest.mark.promise("api.bounds")
