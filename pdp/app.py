@@ -51,6 +51,7 @@ from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .keyfile import kept_key
+from .otlp import open_provider
 from .outward import Outward
 from .policy.live import Policy, StartEngine
 from .policy.newest import admit
@@ -66,7 +67,7 @@ from .settings import Settings
 from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
-from .tracing import Traces, open_traces
+from .tracing import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +177,8 @@ async def _open_world(
 def _open_traces(settings: Settings, tools: Registry, stack: AsyncExitStack) -> Traces | None:
     if not settings.traces:
         return None
-    traces = open_traces(tools.knows, settings.worker)
+    provider = open_provider(os.environ, settings.worker, unsafe_plain=settings.unsafe_plain_traces)
+    traces = Traces(provider, tools.knows)
     stack.push_async_callback(traces.close)
     return traces
 
