@@ -584,7 +584,7 @@ PROMISES = {
         "issue 7, item 2",
     ),
     "metrics.bounded": Promise(
-        "No caller can make a new series of the metrics, whatever it names.",
+        "No caller can make a new series of the metrics, whatever it names, nor have them written all the time.",
         "issue 7, item 9",
     ),
     "metrics.true": Promise(
