@@ -19,7 +19,7 @@ from ..errors import REFUSALS
 from .gauges import Gauges
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)  # a decision's deadlines add up to 0.5 s
-KEPT_S = 1.0  # writing it takes 7 ms in which nobody is answered, and whoever reaches the port may ask for it
+KEPT_S = 1.0  # writing it takes 3 to 7 ms in which nobody is answered, and whoever reaches the port may ask for it
 DWELL = (2, 5, 10, 30, 60, 120, 300, 900, 3600, 86400)  # a call is not read in two seconds; a request lasts minutes
 
 
