@@ -51,6 +51,7 @@ from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .keyfile import kept_key
+from .otlp import open_provider
 from .outward import Outward
 from .policy.live import Policy, StartEngine
 from .policy.newest import admit
@@ -66,7 +67,7 @@ from .settings import Settings
 from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
-from .tracing import Traces, open_traces
+from .tracing import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class Service:
     renewal: Renewal
     voting: VotingDesk
     waiting: Waiting
+    metrics: Metrics
 
     def hush(self) -> None:
         """End at once what is held until there is news: the service is about to stop."""
@@ -126,14 +128,14 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
         desk = _desk(settings, world, store, peps, metrics)
-        waiting = _waiting(office, stack)
+        waiting = _waiting(world, stack)
         metrics.watch(Gauges(world, readiness, peps, projection, desk.places, waiting))
         _tell(settings, world, metrics, stack)
         voting = VotingDesk(world, Bulletin(), metrics.voted)
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(readiness, metrics)
         app = _application(desk, parts, console)
-        yield Service(world, app, peps, projection, renewal, voting, waiting)
+        yield Service(world, app, peps, projection, renewal, voting, waiting, metrics)
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
@@ -176,7 +178,8 @@ async def _open_world(
 def _open_traces(settings: Settings, tools: Registry, stack: AsyncExitStack) -> Traces | None:
     if not settings.traces:
         return None
-    traces = open_traces(tools.knows, settings.worker)
+    provider = open_provider(os.environ, settings.worker, unsafe_plain=settings.unsafe_plain_traces)
+    traces = Traces(provider, tools.knows)
     stack.push_async_callback(traces.close)
     return traces
 
@@ -210,8 +213,8 @@ def _tell(settings: Settings, world: World, metrics: Metrics, stack: AsyncExitSt
         stack.push_async_callback(part.close)
 
 
-def _waiting(office: Office, stack: AsyncExitStack) -> Waiting:
-    waiting = Waiting(office.store)
+def _waiting(world: World, stack: AsyncExitStack) -> Waiting:
+    waiting = Waiting(world.store, world.deadlines)
     waiting.start()
     stack.push_async_callback(waiting.close)
     return waiting
@@ -274,7 +277,7 @@ async def _open_policy(settings: Settings, office: Office, metrics: Metrics, sta
     plan = Plan(
         places=origin_of(settings).places,
         build=partial(_load, settings, office.now, opa),
-        start=_starter(settings, opa),
+        start=_starter(settings, opa, metrics.restarted),
         admit=partial(admit, office.store),
     )
     renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else settings.engine, metrics.policy))
@@ -283,11 +286,11 @@ async def _open_policy(settings: Settings, office: Office, metrics: Metrics, sta
     return renewal
 
 
-def _starter(settings: Settings, opa: Callable[[], Path]) -> StartEngine:
+def _starter(settings: Settings, opa: Callable[[], Path], restarted: Callable[[], None]) -> StartEngine:
     """Return how an engine is started on a pack, which is chosen once and never by fallback."""
     if settings.engine == "wasm":
         return _start_wasm
-    return partial(_start_sidecar if settings.opa_url else _start_local, settings, opa)
+    return partial(_start_sidecar if settings.opa_url else _start_local, settings, opa, restarted)
 
 
 async def _start_wasm(pack: Pack) -> Engine:
@@ -302,11 +305,13 @@ async def _start_wasm(pack: Pack) -> Engine:
     return engine
 
 
-async def _start_local(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
+async def _start_local(
+    settings: Settings, opa: Callable[[], Path], restarted: Callable[[], None], pack: Pack
+) -> Engine:
     """Start an OPA of our own. It dies with the thread that starts it: the main thread."""
-    run_dir, connections = settings.data_dir / "run", settings.opa_connections
+    place = opa(), pack.bundle, pack.revision, settings.data_dir / "run"
     async with AsyncExitStack() as undo:
-        engine = await LocalOpa.start(opa(), pack.bundle, pack.revision, run_dir, connections=connections)
+        engine = await LocalOpa.start(*place, connections=settings.opa_connections, restarted=restarted)
         undo.push_async_callback(engine.close)
         await _must_pass(engine, pack)
         undo.pop_all()
@@ -321,13 +326,15 @@ async def _must_pass(engine: Engine, pack: Pack) -> None:
         raise Fault(f"The engine does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
 
 
-async def _start_sidecar(settings: Settings, opa: Callable[[], Path], pack: Pack) -> Engine:
+async def _start_sidecar(
+    settings: Settings, opa: Callable[[], Path], restarted: Callable[[], None], pack: Pack
+) -> Engine:
     """Return a client of the sidecar. One that is away leaves us not ready, not down.
 
     A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
     an OPA of our own that lives as long as the probe.
     """
-    await (await _start_local(settings, opa, pack)).close()
+    await (await _start_local(settings, opa, restarted, pack)).close()
     return OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
 
 

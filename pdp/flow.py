@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -100,7 +100,8 @@ class Case:
     def end(self, outcome: str, codes: Sequence[str]) -> None:
         """End the trace of this call, if it has one."""
         if self.trace is not None:
-            self.trace.end(self, outcome, codes)
+            with harmless(self.id):
+                self.trace.end(self, outcome, codes)
 
     def revisions(self, verdict: Verdict) -> Revisions:
         """Return the policy, identity and registry revisions this call was decided on, as far as it got."""
@@ -242,8 +243,15 @@ def defended(case: str, limit: AbstractContextManager[None] = UNLIMITED) -> Iter
     except TimeoutError:
         raise Refused("deadline") from None
     except Exception:
-        logger.exception("%s met a fault; it is denied", case)
+        logger.exception("%s met a fault", case)
         raise Refused("fault") from None
+
+
+@contextmanager
+def harmless(case: str) -> Iterator[None]:
+    """Let nothing that goes wrong inside reach the decision, which does not rest on it: it is logged as a fault is."""
+    with suppress(Refused), defended(case):
+        yield
 
 
 def one_snapshot(cases: Sequence[Case]) -> bool:
@@ -278,7 +286,8 @@ def open_case(
         deadline=asyncio.get_running_loop().time() + world.decide_within,
     )
     if world.traces is not None:
-        case.trace = world.traces.begin(case, arrived)
+        with harmless(case.id):
+            case.trace = world.traces.begin(case, arrived)
     return case
 
 

@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         default=False,
         description="Send an OpenTelemetry trace of decisions (`mcp-pdp[otel]`); where to, and how many: `OTEL_*`.",
     )
+    unsafe_plain_traces: bool = Field(
+        default=False,
+        description="Send traces to another machine over plain HTTP: who is on the way reads them, and the headers "
+        "that `OTEL_*` gives them.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Of the service's own log."
     )

@@ -16,7 +16,7 @@ ROOT = ""
 
 @dataclass(frozen=True)
 class Span:
-    """One span as it was sent. Ids are hex, times nanoseconds."""
+    """One span as it was sent. Ids are hex, times nanoseconds; a link is a trace and a span of it."""
 
     trace: str
     id: str
@@ -26,6 +26,7 @@ class Span:
     ended: int
     attributes: dict[str, Any]
     failed: bool
+    links: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def read_spans(post: Post) -> list[Span]:
             ended=span.end_time_unix_nano,
             attributes={item.key: _value(item.value) for item in span.attributes},
             failed=span.status.code == span.status.STATUS_CODE_ERROR,
+            links=[(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
         )
         for resource in sent.resource_spans
         for scope in resource.scope_spans

@@ -584,7 +584,7 @@ PROMISES = {
         "issue 7, item 2",
     ),
     "metrics.bounded": Promise(
-        "No caller can make a new series of the metrics, whatever it names.",
+        "No caller can make a new series of the metrics, whatever it names, nor have them written all the time.",
         "issue 7, item 9",
     ),
     "metrics.true": Promise(
@@ -596,7 +596,7 @@ PROMISES = {
         "issue 7, item 9",
     ),
     "traces.tree": Promise(
-        "A traced decision is one span with a span a word below it, in the caller's own trace.",
+        "A traced decision is one span with a span a word below it, and no caller says what is traced.",
         "issue 7, item 9",
     ),
     "traces.discreet": Promise(
@@ -604,8 +604,17 @@ PROMISES = {
         "issue 7, items 7 and 9",
     ),
     "traces.harmless": Promise(
-        "A collector that is away, hangs or lies neither slows a decision nor holds up the end of the service.",
+        "A collector that is away, hangs or lies, or a tracer that breaks, neither delays nor changes a decision, "
+        "loses none, and does not hold up the end of the service.",
         "issue 7, item 9",
+    ),
+    "traces.settings": Promise(
+        "A variable of OpenTelemetry that cannot be worked with is named in a sentence; no other ends the start.",
+        "issue 7, item 9",
+    ),
+    "traces.private": Promise(
+        "Traces go to this machine or over TLS, unless an unsafe name lets them.",
+        "the charter: what weakens security is called unsafe",
     ),
     "api.overload": Promise(
         "Too much at once is turned away at once with a deny, and no adapter takes the room of another.",

@@ -120,6 +120,7 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
     known = Settings(**{"data_dir": data_dir, "issuers": (issuer,), **PATIENT, **settings})
     key = await add_pep(known, clock, scopes=["audit", "decide"])
     async with open_service(known, clock) as service:
+        service.metrics.kept_s = 0.0  # tests look twice a second
         await seed(service, known, clock)
         transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://pdp") as client:

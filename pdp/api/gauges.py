@@ -55,10 +55,6 @@ class Gauges(Collector):
         if isinstance(engine, Watched):
             yield _gauge("pdp_engine_waiting", "Calls that wait for the engine.", engine.waiting)
             yield _gauge("pdp_engine_running", "1 while there is an engine to ask.", int(engine.running))
-        if isinstance(engine, LocalOpa):
-            yield _counter(
-                "pdp_engine_restarts", "Engines started in the place of one that died or hung.", engine.restarts
-            )
 
     def _log(self) -> Iterator[Metric]:
         log = self.world.log
@@ -107,6 +103,10 @@ class Gauges(Collector):
 
     def _people(self) -> Iterator[Metric]:
         backlog = self.waiting.backlog
+        known = int(backlog is not None)
+        yield _gauge("pdp_backlog_known", "0 while the store does not say what waits for people.", known)
+        if backlog is None:
+            return  # a series that is not there fires no alert and draws no line; an old number would do both
         yield _gauge("pdp_approvals_open", "Requests that wait for people.", backlog.open)
         yield _gauge("pdp_approvals_oldest_seconds", "Age of the oldest of them.", backlog.oldest_open_s)
         yield _gauge("pdp_outbox_due", "Messages about approvals that are due and not delivered.", backlog.due)

@@ -1,5 +1,7 @@
 """What operators watch: counters and one histogram, with labels from closed sets only (no names, no ids)."""
 
+import math
+import time
 from functools import cache
 
 from prometheus_client import (
@@ -17,14 +19,20 @@ from ..errors import REFUSALS
 from .gauges import Gauges
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)  # a decision's deadlines add up to 0.5 s
+KEPT_S = 1.0  # writing it takes 3 to 7 ms in which nobody is answered, and whoever reaches the port may ask for it
 DWELL = (2, 5, 10, 30, 60, 120, 300, 900, 3600, 86400)  # a call is not read in two seconds; a request lasts minutes
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own so that two applications can live in one test."""
+    """The metrics of one process, in a registry of their own so that two applications can live in one test.
+
+    Their text is written anew once every `kept_s` seconds at most, however many ask for it.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.kept_s = KEPT_S
+        self._text, self._written_at = b"", -math.inf  # in seconds of `time.monotonic()`
         self._decisions = Counter("pdp_decisions", "Decisions told.", ["decision"], registry=self.registry)
         self._decided = cache(self._decisions.labels)  # the library takes a lock and 4 us to find it again
         self._refusals = Counter("pdp_reasons", "Reasons given, by code.", ["code"], registry=self.registry)
@@ -41,6 +49,9 @@ class Metrics:
         )
         self._refused = Gauge(
             "pdp_policy_refused", "1 while what the policy files say was refused.", registry=self.registry
+        )
+        self._restarts = Counter(
+            "pdp_engine_restarts", "Engines started in the place of one that died or hung.", registry=self.registry
         )
         self._votes = Histogram(
             "pdp_approval_vote_seconds",
@@ -75,6 +86,10 @@ class Metrics:
         if became != "unchanged":
             self._renewals.labels(became).inc()
 
+    def restarted(self) -> None:
+        """Count an engine that took the place of one that died or hung, whichever policy they run."""
+        self._restarts.inc()
+
     def voted(self, vote: str, after_s: float) -> None:
         """Count a vote, approve or deny, given so many seconds after the request was opened."""
         self._votes.labels(vote).observe(max(after_s, 0.0))
@@ -94,5 +109,8 @@ class Metrics:
         ProcessCollector("pdp_engine", gauges.engine_pid, registry=self.registry)
 
     def page(self) -> tuple[bytes, str]:
-        """Return the Prometheus text and its content type."""
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+        """Return the Prometheus text, `kept_s` old at most, and its content type."""
+        now = time.monotonic()
+        if now - self._written_at >= self.kept_s:
+            self._text, self._written_at = generate_latest(self.registry), now
+        return self._text, CONTENT_TYPE_LATEST

@@ -20,7 +20,7 @@ from ..policy.sign import sign, verify
 from ..settings import Settings, load
 from ..times import system_clock
 from .check import check
-from .lines import client_at, here, secret_in
+from .lines import client_at, place_of, secret_in
 from .new import new
 from .policy_diff import diff
 from .policy_docs import docs
@@ -78,13 +78,13 @@ def verify_(bundle: Path, as_json: bool) -> None:
 
 
 @policy.command()
-@click.option("--url", help="Where the PDP is; default: PDP_HOST and PDP_PORT.")
+@click.option("--url", help="Where the PDP is; default: PDP_PUBLIC_URL, or PDP_HOST and PDP_PORT.")
 @click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False, exists=True), required=True)
 @click.option("--json", "as_json", is_flag=True)
 def activate(url: str | None, key_file: Path, as_json: bool) -> None:
     """Let the running PDP read its policy folders again, now. The key in KEY_FILE needs the scope `policy`."""
     settings = load()
-    place = url or here(settings)
+    place = place_of(settings, url)
     reply = asyncio.run(_ordered(place, client_at(settings, place, secret_in(key_file), MAX_REPLY)))
     try:
         said = json.loads(reply.body)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,16 @@ STEADY_AFTER = 10.0  # seconds a child must live for the next death to count as 
 class LocalOpa:
     """An `Engine` that owns its OPA. While there is none, every call is refused with `engine.unavailable` at once."""
 
-    def __init__(self, binary: Path, bundle: Path, revision: str, run_dir: Path, connections: int) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        bundle: Path,
+        revision: str,
+        run_dir: Path,
+        connections: int,
+        *,
+        restarted: Callable[[], None],
+    ) -> None:
         self._binary = binary
         self._bundle = bundle
         self._content: bytes | None = None  # of a tarball: a restart runs what was checked, not what is there by then
@@ -32,20 +42,28 @@ class LocalOpa:
         self._child: Child | None = None  # the one that answers
         self._last: Child | None = None  # the one to clean up after
         self._watching: asyncio.Task[None] | None = None
-        self.restarts = 0  # how often another OPA took the place of one that died or hung
+        self._restarted = restarted
 
     @classmethod
     async def start(
-        cls, binary: Path, bundle: Path, revision: str, run_dir: Path, *, connections: int = CONNECTIONS
+        cls,
+        binary: Path,
+        bundle: Path,
+        revision: str,
+        run_dir: Path,
+        *,
+        connections: int = CONNECTIONS,
+        restarted: Callable[[], None] = lambda: None,
     ) -> Self:
         """Run `binary` on `bundle` (a tarball or directory whose digest is `revision`) and return when it is ready.
 
         The socket is made in a private directory below `run_dir`. OPA is tied to the thread this runs on: the main
-        thread, whose end is ours. Raises `Fault`, saying what OPA said, when it does not become ready.
+        thread, whose end is ours. `restarted` is called whenever another has taken the place of one that died or hung.
+        Raises `Fault`, saying what OPA said, when it does not become ready.
         """
         if sys.platform != "linux":
             logger.warning("On this system OPA outlives a PDP that is killed by SIGKILL: end it by hand then.")
-        engine = cls(binary, bundle, revision, run_dir, connections)
+        engine = cls(binary, bundle, revision, run_dir, connections, restarted=restarted)
         engine._content = await asyncio.to_thread(_content_of, bundle)
         engine._child = await engine._spawn()
         engine._watching = asyncio.create_task(engine._watch(engine._child))
@@ -106,7 +124,7 @@ class LocalOpa:
             logger.error("OPA %d %s; calls are denied until another runs", child.process.pid, why)
             child, pause = await self._revive(pause)
             self._child = child
-            self.restarts += 1
+            self._restarted()
             logger.warning("OPA %d answers in its place", child.process.pid)
 
     async def _revive(self, pause: float) -> tuple[Child, float]:

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Active:
     """A policy that may decide: a checked pack and the engine that runs it, never one without the other.
 
-    `asked`: how long the engine took for verdicts, with its queue.
+    `asked`: how long engines took for verdicts, with their queues; each policy hands it on to the next.
     """
 
     pack: Pack

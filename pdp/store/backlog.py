@@ -14,11 +14,11 @@ from .tables import approval_outbox, approval_requests
 class Backlog(NamedTuple):
     """Requests that are open, messages that are due, messages that were given up; ages of the oldest in seconds."""
 
-    open: int = 0
-    oldest_open_s: float = 0.0
-    due: int = 0
-    oldest_due_s: float = 0.0
-    dead: int = 0
+    open: int
+    oldest_open_s: float
+    due: int
+    oldest_due_s: float
+    dead: int
 
 
 async def read_backlog(connection: AsyncConnection) -> Backlog:

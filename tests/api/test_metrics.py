@@ -1,17 +1,23 @@
 """The metrics: true, bounded whatever callers name, and all that the dashboard and the alerts ask for."""
 
+import asyncio
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
+from pdp.api.metrics import KEPT_S, Metrics
+from pdp.policy.notice import Cause
 from tests.conftest import ROOT
 from tests.flow.test_faults import kill
 from tests.scrape import Series, named, scrape, value
-from tests.service import Bench, calm, running
+from tests.service import CALM, Bench, calm, running
 
 OPERATIONS = ROOT / "docs" / "operations"
 DASHBOARD: dict[str, Any] = json.loads((OPERATIONS / "grafana-dashboard.json").read_text())
@@ -19,6 +25,15 @@ RULES: list[dict[str, Any]] = yaml.safe_load((OPERATIONS / "alerts.yaml").read_t
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 HOSTILE = ["a" * 256, 'x"} 1\npdp_ready 1', "éÿ☠", "../../etc", "{}", "secret-" + "7" * 40]
 Found = dict[Series, float]
+SOON_S = 20.0  # for what should be back in a second, on a busy machine
+
+
+async def restarted(pdp: Bench) -> None:
+    """Kill the engine and return when another has taken its place."""
+    kill(pdp, signal.SIGKILL)
+    async with asyncio.timeout(SOON_S):
+        while value(await scrape(pdp), "pdp_engine_restarts_total") == 0:  # noqa: ASYNC110  # a scrape is what is tested
+            await asyncio.sleep(0.05)
 
 
 def grown(before: Found, after: Found, name: str, **labels: str) -> float:
@@ -74,6 +89,7 @@ async def test_the_dashboard_and_the_alerts_name_only_what_a_running_service_sho
     async with running(tmp_path / "data", org_dir=calm(tmp_path / "org")) as pdp:
         await pdp.ask()
         await pdp.http.get("/readyz")
+        await pdp.service.waiting.look()
         shown = {name for name, _ in await scrape(pdp)}
         asked = named([target["expr"] for panel in PANELS for target in panel["targets"]])
         assert asked - shown == set()
@@ -88,12 +104,58 @@ async def test_the_dashboard_and_the_alerts_name_only_what_a_running_service_sho
 @pytest.mark.promise("metrics.true")
 async def test_a_dead_engine_is_seen_and_counted(tmp_path: Path) -> None:
     async with running(tmp_path / "data", org_dir=calm(tmp_path / "org")) as pdp:
-        engine = pdp.service.world.policy.active.engine
-        kill(pdp, signal.SIGKILL)
-        while getattr(engine, "restarts", 0) == 0:
-            await pdp.ask()
+        await restarted(pdp)
         assert (await pdp.http.get("/metrics")).text.count("pdp_engine_restarts_total 1.0") == 1
         assert value(await scrape(pdp), "pdp_engine_running") == 1
+
+
+@pytest.mark.promise("metrics.true")
+async def test_what_is_counted_of_the_engine_goes_on_under_another_policy(tmp_path: Path) -> None:
+    org = calm(tmp_path / "org")
+    async with running(tmp_path / "data", org_dir=org) as pdp:
+        await restarted(pdp)
+        before, replaced = await scrape(pdp), pdp.service.world.policy.active
+        (org / "config.yaml").write_text(CALM + "\ngates: {amount: {open_up_to: 4000}}\n")
+        await pdp.service.renewal.renew(Cause("watch"))
+        assert pdp.service.world.policy.active is not replaced
+        assert (await pdp.ask())["decision"] == "allow"
+        after = await scrape(pdp)
+        assert grown(before, after, "pdp_engine_seconds_count") == 1
+        assert grown(before, after, "pdp_engine_seconds_sum") > 0
+        assert value(after, "pdp_engine_restarts_total") == 1
+
+
+class Looks(Collector):
+    """Counts how often the metrics are written."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def collect(self) -> list[Metric]:
+        """Be read, once for each text."""
+        self.times += 1
+        return []
+
+
+@pytest.mark.promise("metrics.bounded")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_stranger_who_scrapes_all_the_time_has_the_text_written_once_a_second(
+    pdp: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics, looks = pdp.service.metrics, Looks()
+    monkeypatch.setattr(metrics, "kept_s", Metrics().kept_s)
+    metrics.registry.register(looks)
+    try:
+        began = time.monotonic()
+        pages = [await pdp.http.get("/metrics") for _ in range(100)]
+        assert {page.status_code for page in pages} == {200}
+        assert looks.times <= 1 + (time.monotonic() - began) / KEPT_S
+        metrics.kept_s = 0.0
+        seen = looks.times
+        await scrape(pdp)
+        assert looks.times == seen + 1
+    finally:
+        metrics.registry.unregister(looks)
 
 
 @pytest.mark.promise("metrics.true")

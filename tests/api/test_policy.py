@@ -180,6 +180,14 @@ async def test_pdp_policy_activate_shows_its_key_to_nobody_on_the_way_and_knows_
 
 
 @pytest.mark.promise("policy.commands")
+def test_pdp_policy_activate_looks_where_people_reach_the_service(tmp_path: Path) -> None:
+    (tmp_path / "policy.key").write_text("pdp_key")
+    asking = ("policy", "activate", "--key-file", str(tmp_path / "policy.key"))
+    far = command(tmp_path, *asking, PDP_PUBLIC_URL="http://192.0.2.1:8180")
+    assert "http://192.0.2.1:8180 is neither https nor this machine" in far.stderr
+
+
+@pytest.mark.promise("policy.commands")
 async def test_pdp_policy_activate_asks_the_running_service_and_says_what_it_said(tmp_path: Path) -> None:
     home, org, key = await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org"), tmp_path / "policy.key"
     made = command(home.data_dir, "keys", "create", "--server", "payments", "--scope", "policy", "--out", str(key))

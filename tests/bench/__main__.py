@@ -4,26 +4,17 @@ Exit status 1 when an answer was not the allow that was due: then nothing is wri
 """
 
 import argparse
-import asyncio
-import logging
-import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-import msgspec
-
-from pdp.errors import Fault
-
 from . import chart, grounds, machine, report, rounds
+from .command import PAGE, Command, described, parser
 from .load import CHECKOUT
 from .rows import DEFAULT, KINDS, Row
 from .scale import SIZES, Scale, scale
-from .tally import WrongAnswer
 
-FOLDER = CHECKOUT / "build" / "bench"
-PAGE = CHECKOUT / "docs" / "performance.md"
+COMMAND = Command("bench", "results.json")
 LEGEND = f"""
 Times as the load generator saw them; CPU for each decision; ratios to raw OPA on the same inputs in the same rounds.
 Note: {machine.SHARED}. Compare rows of one run, not of two runs."""
@@ -34,57 +25,42 @@ DRAWN = ["engine_client", "decision_read", "decision_write", "decision_wasm", "a
 
 def options() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure against raw OPA, in one run.")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each row in each round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="medians are taken over these (default: %(default)s)")
-    parser.add_argument("--rows", nargs="*", choices=list(KINDS), default=DEFAULT, metavar="ROW")
-    parser.add_argument("--sizes", nargs="*", type=int, default=SIZES, help="of stores; none: leave that out")
-    parser.add_argument("--write-docs", action="store_true", help=f"write the figures into {PAGE.name}")
-    return parser.parse_args()
+    line = parser("tests.bench", "Measure against raw OPA, in one run.")
+    line.add_argument("--rows", nargs="*", choices=list(KINDS), default=DEFAULT, metavar="ROW")
+    line.add_argument("--sizes", nargs="*", type=int, default=SIZES, help="of stores; none: leave that out")
+    return line.parse_args()
 
 
 async def bench(chosen: argparse.Namespace, folder: Path) -> report.Results:
     """Carry out the run. Raises `WrongAnswer`, and `Fault` when a part cannot be started."""
-    described = machine.describe(folder)
-    meter = machine.Meter()
     rows: list[Row] = []
     sizes: Scale | None = None
-    if chosen.rows:
-        rows, about = await measured_rows(chosen, folder)
-        described |= about
-    if chosen.sizes:
-        sizes = await measured_sizes(chosen, folder)
-    described |= {
-        "rounds": f"{chosen.rounds} x {chosen.seconds:g} s a row",
-        "others_share": round(meter.others(), 2),
-        "load_after": machine.load(),
-    }
-    if machine.uncommitted(CHECKOUT):
-        described["uncommitted"] = "there were changes on top of the revision"
-    return report.Results(described, machine.revision(CHECKOUT), rows, sizes)
+    with described(chosen, folder) as about:
+        if chosen.rows:
+            rows, more = await measured_rows(chosen, folder)
+            about.update(more)
+        if chosen.sizes:
+            sizes = await measured_sizes(chosen, folder)
+    return report.Results(about, machine.revision(CHECKOUT), rows, sizes)
 
 
 async def measured_rows(chosen: argparse.Namespace, folder: Path) -> tuple[list[Row], dict[str, object]]:
     """Return the rows, and what they depend on besides the machine."""
-    say("starting the service on each engine, and an OPA beside them")
+    COMMAND.say("starting the service on each engine, and an OPA beside them")
     async with grounds.opened(folder, chosen.rows) as opened:
         began = time.monotonic()
         async for number, samples in rounds.measure(opened.courses, chosen.rounds, chosen.seconds):
             figures = "  ".join(f"{name} {runs[-1].rps:,.0f}" for (name, n), runs in samples.items() if n == SHOWN_AT)
-            say(f"round {number}/{chosen.rounds}, {time.monotonic() - began:.0f} s, req/s at {SHOWN_AT}: {figures}")
+            passed_s = time.monotonic() - began
+            COMMAND.say(f"round {number}/{chosen.rounds}, {passed_s:.0f} s, req/s at {SHOWN_AT}: {figures}")
         return rounds.medians(samples), opened.about
 
 
 async def measured_sizes(chosen: argparse.Namespace, folder: Path) -> Scale:
     """Return what the size of the store does."""
-    say(f"bringing in {', '.join(f'{size:,}' for size in chosen.sizes)} people and as many tools")
+    COMMAND.say(f"bringing in {', '.join(f'{size:,}' for size in chosen.sizes)} people and as many tools")
     times = max(1, round(SIZE_SHARE * chosen.rounds))
-    return await scale(folder, sorted(chosen.sizes), times, chosen.seconds, say)
-
-
-def say(text: str) -> None:
-    """Show progress, a line at a time, with or without a terminal."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
+    return await scale(folder, sorted(chosen.sizes), times, chosen.seconds, COMMAND.say)
 
 
 def show(results: report.Results) -> None:
@@ -120,20 +96,9 @@ def main() -> None:
     chosen = options()
     if chosen.write_docs and not (chosen.rows and chosen.sizes):
         sys.exit("bench: the page shows a whole run: leave --rows and --sizes as they are with --write-docs")
-    logging.basicConfig(level="ERROR")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends what we started
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=FOLDER) as folder:
-        try:
-            results = asyncio.run(bench(chosen, Path(folder)))
-        except (WrongAnswer, Fault, RuntimeError, TimeoutError) as error:
-            sys.exit(f"bench: FAILED, nothing was written: {str(error) or type(error).__name__}")
+    results = COMMAND.carried_out(bench, chosen)
     show(results)
-    file = FOLDER / "results.json"
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
-    if chosen.write_docs:
-        write_page(results)
-    say(f"wrote {file.relative_to(CHECKOUT)}" + (f" and {PAGE.name}" if chosen.write_docs else ""))
+    COMMAND.keep(results, write_page if chosen.write_docs else None)
 
 
 if __name__ == "__main__":

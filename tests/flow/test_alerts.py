@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from pdp.policy.live import Active
+from pdp.store.sql import StoreUnavailable
 from tests import promtool
 from tests.api.test_metrics import RULES
 from tests.conftest import FakeClock
@@ -52,7 +53,7 @@ async def told(pdp: Bench) -> None:
     """Return when no message is due: a reminder was, as soon as the clock was moved."""
     async with asyncio.timeout(SOON_S):
         await pdp.service.waiting.look()
-        while pdp.service.waiting.backlog.due:
+        while (backlog := pdp.service.waiting.backlog) is None or backlog.due:
             await asyncio.sleep(0.05)
             await pdp.service.waiting.look()
 
@@ -179,8 +180,10 @@ async def test_a_log_and_a_store_that_go_away_and_a_receiver_that_is_none_fire_t
             well = {**await scrape(pdp), UP: 1.0, ("pdp_outbox_oldest_seconds", ()): 0.0}
             (tmp_path / "data" / "pdp.db").rename(tmp_path / "gone.db")
             clock.advance(4.5)
-            broken = {**await scrape(pdp), UP: 1.0, ("pdp_outbox_oldest_seconds", ()): 0.0}
-            promtool.must_fire(tmp_path, well, broken, {"PdpFactsStale"})
+            with pytest.raises(StoreUnavailable):
+                await pdp.service.waiting.look()
+            broken = {**await scrape(pdp), UP: 1.0}
+            promtool.must_fire(tmp_path, well, broken, {"PdpFactsStale", "PdpBacklogUnknown"})
             (tmp_path / "gone.db").rename(tmp_path / "data" / "pdp.db")
 
 

@@ -3,32 +3,43 @@
 import asyncio
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 
 from pdp.audit.read import find_entry
 from pdp.errors import Fault
+from pdp.flow import conclude, judge_together
+from pdp.policy.live import Active, Policy
+from pdp.query import query_from
+from tests.api.test_decisions import Interrupted
 from tests.collector import ROOT, collecting
+from tests.flow.test_broken_store import written_by_another
+from tests.flow.test_faults import recorded
 from tests.service import Bench, calm, running
 
 WORDS = ["query", "identify", "enrich", "vet", "decide", "record", "answer"]
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 UNSAMPLED = CALLER[:-1] + "0"
+LOW = f"00-{'0' * 31}1-b7ad6b7169203331-01"  # a ratio takes the traces whose ids are low
 CANARY = "canary-7f3e"
 SOON_S = 1.0  # far beyond a decision, far below what a silent collector takes
 
 
 @pytest.mark.promise("traces.tree")
-async def test_a_decision_is_a_span_with_a_span_a_word_in_the_trace_of_its_caller(
+async def test_a_decision_is_a_span_with_a_span_a_word_and_a_link_to_its_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with collecting(monkeypatch) as collector, running(tmp_path, traces=True) as pdp:
         given = await pdp.ask(context={"traceparent": CALLER})
         root, below = await collector.tree(given["id"])
         _, trace, caller, _ = CALLER.split("-")
-        assert (root.name, root.trace, root.parent, root.failed) == ("decision", trace, caller, False)
-        assert {span.trace for span in below.values()} == {trace}
+        assert (root.name, root.parent, root.failed) == ("decision", ROOT, False)
+        assert root.links == [(trace, caller)]
+        assert root.trace != trace
+        assert {span.trace for span in below.values()} == {root.trace}
         assert sorted(below, key=lambda name: below[name].began) == WORDS
         ends = [below[word].ended for word in WORDS]
         assert ends == sorted(ends), "one word after the other"
@@ -38,17 +49,17 @@ async def test_a_decision_is_a_span_with_a_span_a_word_in_the_trace_of_its_calle
         assert (root.attributes["pdp.tool.server"], root.attributes["pdp.tool.name"]) == ("payments", "get_order")
         entry = find_entry(pdp.settings.data_dir, given["id"])
         assert entry is not None
-        assert entry.body["trace"] == trace
+        assert entry.body["trace"] == root.trace
 
 
 @pytest.mark.promise("traces.tree")
 @pytest.mark.parametrize("made_up", ["", "00-zz", CALLER + "-x", CALLER.replace("0af7", "0000") + "ff", 7, {"a": []}])
-async def test_a_trace_context_that_is_none_begins_a_trace_of_our_own(
+async def test_a_trace_context_that_is_none_is_no_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: object
 ) -> None:
     async with collecting(monkeypatch) as collector, running(tmp_path, traces=True) as pdp:
         root, _ = await collector.tree((await pdp.ask(context={"traceparent": made_up}))["id"])
-        assert (root.parent, len(root.trace)) == (ROOT, 32)
+        assert (root.parent, len(root.trace), root.links) == (ROOT, 32, [])
 
 
 @pytest.mark.promise("traces.tree")
@@ -99,15 +110,45 @@ async def test_each_of_a_batch_has_a_trace_and_so_has_a_list_of_tools(
 
 
 @pytest.mark.promise("traces.tree")
-async def test_the_sampler_of_the_environment_leaves_out_what_it_should(
+@pytest.mark.parametrize(
+    ("sampler", "share", "traced"),
+    [
+        ("parentbased_always_on", "", True),
+        ("parentbased_always_off", "", False),
+        ("parentbased_traceidratio", "1e-12", False),
+        ("traceidratio", "1e-12", False),
+    ],
+)
+async def test_the_sampler_of_the_environment_alone_says_what_is_traced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, share: str, traced: bool
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+    async with collecting(monkeypatch), running(tmp_path, traces=True) as pdp:
+        for named in ({}, {"traceparent": CALLER}, {"traceparent": UNSAMPLED}, {"traceparent": LOW}):
+            entry = find_entry(pdp.settings.data_dir, (await pdp.ask(context=named))["id"])
+            assert entry is not None
+            assert ("trace" in entry.body) == traced, named
+
+
+@pytest.mark.promise("traces.tree")
+async def test_a_batch_that_is_judged_twice_leaves_no_span_without_its_decision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
     async with collecting(monkeypatch) as collector, running(tmp_path, traces=True) as pdp:
-        left_out = [await pdp.ask(), await pdp.ask(context={"traceparent": UNSAMPLED})]
-        taken = await pdp.ask(context={"traceparent": CALLER})
-        await collector.tree(taken["id"])
-        assert not any(given["id"].encode() in collector.raw for given in left_out)
+        await pdp.ask()  # warm: nothing to wait for before the engine is asked
+        world = pdp.service.world
+        engine = Interrupted(world, change=True)
+        changing = replace(world, policy=Policy(Active(world.policy.active.pack, engine)))
+        queries = [query_from(pdp.query()), query_from(pdp.query())]
+        judged = await judge_together(queries, "pep_test", "r-1", changing)
+        assert engine.asked == 4
+        told = [await conclude(case, verdict, changing) for case, verdict in judged]
+        for one in told:
+            await collector.tree(one.id)
+        spans = await collector.spans(lambda _: True)
+        known = {ROOT, *(span.id for span in spans)}
+        assert [span.name for span in spans if span.parent not in known] == []
 
 
 @pytest.mark.promise("traces.discreet")
@@ -172,6 +213,62 @@ async def test_a_collector_that_never_answers_slows_no_decision_and_no_end(
             assert traces is not None
             async with asyncio.timeout(5):
                 await traces.close()
+
+
+class Breaking(SpanProcessor):
+    """Breaks when a span begins or when it ends, as one of an operator's own might."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+
+    def on_start(self, span: object, parent_context: object = None) -> None:
+        """Take a span that begins."""
+        _ = span, parent_context
+        if self._at == "begin":
+            raise RuntimeError("a tracer that breaks")
+
+    def on_end(self, span: object) -> None:
+        """Take a span that ends."""
+        _ = span
+        if self._at == "end":
+            raise RuntimeError("a tracer that breaks")
+
+
+@pytest.mark.promise("traces.harmless")
+@pytest.mark.parametrize("at", ["begin", "end"])
+async def test_a_tracer_that_breaks_changes_no_decision_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: str
+) -> None:
+    async with collecting(monkeypatch), running(tmp_path, traces=True) as pdp:
+        traces = pdp.service.world.traces
+        assert traces is not None
+        traces.provider.add_span_processor(Breaking(at))
+        given = [
+            await pdp.ask(),
+            await pdp.ask("made_up", {}),
+            await pdp.ask("delete_customer", {"customer": "c-1"}),
+            *(await pdp.post("/v1/decisions/batch", {"decisions": [pdp.query(), pdp.query()]})).json()["decisions"],
+        ]
+        assert [one["decision"] for one in given] == ["allow", "deny", "needs_approval", "allow", "allow"]
+        assert [recorded(pdp, one) for one in given] == [one["decision"] for one in given]
+        tool = pdp.query()["tool"]
+        listing = {"caller": pdp.query()["caller"], "server": "payments"}
+        listing["tools"] = [{"name": tool["name"], "definition_digest": tool["definition_digest"]}]
+        assert (await pdp.post("/v1/tools/visible", listing)).json()["tools"][0]["visible"]
+        assert caplog.text.count("a tracer that breaks") >= len(given)
+        await pdp.service.world.log.close()
+        unrecorded = await pdp.post("/v1/decisions", pdp.query())
+        assert (unrecorded.status_code, unrecorded.json()["decision"]) == (503, "deny")
+
+
+@pytest.mark.promise("traces.harmless")
+async def test_a_word_that_the_deadline_cut_is_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with collecting(monkeypatch) as collector, running(tmp_path, traces=True, record_within_s=0.5) as pdp:
+        with written_by_another(tmp_path / "pdp.db"):  # its driver hangs on for seconds; the answer does not wait
+            given = await pdp.ask("create_refund", {"order": "o-1", "amount": 6000})
+        root, below = await collector.tree(given["id"])
+        assert (root.attributes["pdp.codes"], root.failed) == (["deadline"], True)
+        assert below["settle"].attributes == {"pdp.unfinished": True}
 
 
 @pytest.mark.promise("traces.harmless")

@@ -1,13 +1,16 @@
 """What the bench reports follows from its samples: medians, ratios, promises kept or missed, pages and charts."""
 
+import argparse
 import asyncio
 import re
+import signal
 import time
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import chart, promised, report, rounds
+from tests.bench import chart, command, promised, report, rounds
 from tests.bench.answers import READERS
 from tests.bench.crowd import Imported
 from tests.bench.peers.questions import DENIES, Question
@@ -192,6 +195,22 @@ async def test_a_wrong_answer_ends_a_run_without_a_figure() -> None:
     tally.fail("a deny")
     with pytest.raises(WrongAnswer, match="a deny"):
         await tally.unless_failed(asyncio.get_running_loop().create_future())
+
+
+def test_nothing_is_written_of_a_run_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    ended_by = signal.getsignal(signal.SIGTERM)
+
+    async def fails(_chosen: argparse.Namespace, folder: Path) -> report.Results:
+        (folder / "half").write_text("a figure")
+        raise WrongAnswer("a deny")
+
+    try:
+        with pytest.raises(SystemExit, match="bench: FAILED, nothing was written: a deny"):
+            command.Command("bench", "results.json").carried_out(fails, argparse.Namespace())
+    finally:
+        signal.signal(signal.SIGTERM, ended_by)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_run_goes_on_until_one_answer_counts_however_slow_answers_are() -> None:

@@ -6,10 +6,6 @@ when an answer is wrong: then nothing is written. A peer that does not install i
 
 import argparse
 import asyncio
-import logging
-import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
@@ -18,51 +14,39 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from pdp.errors import Fault
-
 from .. import chart, grounds, machine, report, rounds
-from ..__main__ import FOLDER, PAGE
+from ..command import PAGE, Command, described, parser
 from ..load import CHECKOUT
 from ..rounds import Course
 from ..rows import FEW, PEERS
 from ..stage import Home
-from ..tally import WrongAnswer
 from . import install
 from .serve import Peer, cerbos_served, eunomia_served, ours
 
+COMMAND = Command("peers", "peers.json")
 OURS = ["raw_opa", "raw_opa_write", "decision_read", "decision_write", "decision_wasm"]
 Served = Callable[[], AbstractAsyncContextManager[Peer]]
-
-
-def options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.peers")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each row in each round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="medians are taken over these (default: %(default)s)")
-    parser.add_argument("--write-docs", action="store_true", help=f"write the table into {PAGE.name}")
-    return parser.parse_args()
 
 
 def installed() -> tuple[dict[str, Path], dict[str, str]]:
     """Install the peers; returns their programs, and why some are left out."""
     programs, left_out = {}, {}
     for name, get in (("cerbos", install.cerbos), ("eunomia", install.eunomia)):
-        say(f"installing {name} into {install.FOLDER.relative_to(CHECKOUT)}, unless it is there")
+        COMMAND.say(f"installing {name} into {install.FOLDER.relative_to(CHECKOUT)}, unless it is there")
         try:
             programs[name] = get()
         except install.NotInstalled as error:
             left_out[name] = str(error)
-            say(f"{name} is left out: {error}")
+            COMMAND.say(f"{name} is left out: {error}")
     return programs, left_out
 
 
 async def compare(chosen: argparse.Namespace, folder: Path) -> report.Results:
     """Carry out the run. Raises `WrongAnswer`, and `Fault` when a part cannot be started."""
     programs, left_out = await asyncio.to_thread(installed)
-    described = machine.describe(folder)
-    meter = machine.Meter()
     async with AsyncExitStack() as stack:
-        say("starting everybody")
+        about = stack.enter_context(described(chosen, folder))
+        COMMAND.say("starting everybody")
         opened = await stack.enter_async_context(grounds.opened(folder, OURS))
         home, _ = opened.services["decision_write"]
         peers = [await stack.enter_async_context(serve) for serve in _served(programs, folder, home)]
@@ -72,13 +56,11 @@ async def compare(chosen: argparse.Namespace, folder: Path) -> report.Results:
         courses += await _courses(peers, folder, stack)
         async for number, samples in rounds.measure(courses, chosen.rounds, chosen.seconds):
             told = "  ".join(f"{name} {runs[-1].rps:,.0f}" for (name, n), runs in samples.items() if n == max(FEW))
-            say(f"round {number}/{chosen.rounds}, req/s at {max(FEW)}: {told}")
+            COMMAND.say(f"round {number}/{chosen.rounds}, req/s at {max(FEW)}: {told}")
         await _must_judge_rightly(asked)
-        described |= opened.about
-    described |= {f"left out: {name}": why for name, why in left_out.items()}
-    described |= {"rounds": f"{chosen.rounds} x {chosen.seconds:g} s a row", "others_share": round(meter.others(), 2)}
-    described["load_after"] = machine.load()
-    return report.Results(described, machine.revision(CHECKOUT), rounds.medians(samples))
+        about |= opened.about
+        about |= {f"left out: {name}": why for name, why in left_out.items()}
+    return report.Results(about, machine.revision(CHECKOUT), rounds.medians(samples))
 
 
 def _served(programs: dict[str, Path], folder: Path, home: Home) -> list[AbstractAsyncContextManager[Peer]]:
@@ -103,12 +85,7 @@ async def _must_judge_rightly(asked: list[Peer]) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         for peer in asked:
             await peer.must_judge_rightly(client)
-            say(f"{peer.name} allows and denies rightly")
-
-
-def say(text: str) -> None:
-    """Show progress, a line at a time."""
-    print(f"peers: {text}", file=sys.stderr, flush=True)
+            COMMAND.say(f"{peer.name} allows and denies rightly")
 
 
 def write_page(results: report.Results) -> None:
@@ -127,22 +104,11 @@ def write_page(results: report.Results) -> None:
 
 def main() -> None:
     """Run the comparison."""
-    chosen = options()
-    logging.basicConfig(level="ERROR")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends what we started
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="peers-", dir=FOLDER) as folder:
-        try:
-            results = asyncio.run(compare(chosen, Path(folder)))
-        except (WrongAnswer, Fault, RuntimeError, TimeoutError) as error:
-            sys.exit(f"peers: FAILED, nothing was written: {str(error) or type(error).__name__}")
+    chosen = parser("tests.bench.peers", "Ask other decision points the same question, in one run.").parse_args()
+    results = COMMAND.carried_out(compare, chosen)
     print(report.text_table(report.HEADINGS, report.rows_table(results.rows)))
     print("\n" + report.provenance(results, "make bench-peers"))
-    file = FOLDER / "peers.json"
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
-    if chosen.write_docs:
-        write_page(results)
-    say(f"wrote {file.relative_to(CHECKOUT)}" + (f" and {PAGE.name}" if chosen.write_docs else ""))
+    COMMAND.keep(results, write_page if chosen.write_docs else None)
 
 
 if __name__ == "__main__":
