@@ -19,7 +19,7 @@ AGAIN_AFTER_S = 0.5  # after an accept for which there was no file or memory: wh
 
 
 class Acceptor:
-    """Accepts on bound `sockets`, with at most `most` handshakes at a time, of at most `within_s` seconds each.
+    """Accepts on bound `sockets`, with as many handshakes under way as `room` says, of `within_s` seconds at most.
 
     `context` is asked for each connection, so each is shown the newest certificate. To uvicorn it is an
     `asyncio.Server`: it knows `sockets`, `close` and `wait_closed`.
@@ -30,13 +30,13 @@ class Acceptor:
         sockets: Sequence[socket.socket],
         protocol: Callable[[], asyncio.Protocol],
         context: Callable[[], ssl.SSLContext],
-        most: int,
+        room: Callable[[], int],
         within_s: float,
     ) -> None:
         self.sockets = sockets
         self._protocol = protocol
         self._context = context
-        self._most = most
+        self._room = room
         self._within_s = within_s
         self._loop = asyncio.get_running_loop()
         self._shaking: dict[asyncio.Task[None], None] = {}  # the oldest first
@@ -95,7 +95,7 @@ class Acceptor:
         shaking = asyncio.create_task(self._shake(line))
         shaking.add_done_callback(partial(self._done, line))
         self._shaking[shaking] = None
-        if len(self._shaking) > self._most:
+        if len(self._shaking) > self._room():
             oldest = next(iter(self._shaking))
             del self._shaking[oldest]
             oldest.cancel()

@@ -34,7 +34,7 @@ TAKEN_WITHIN_S = 30.0  # an answer, by the client; a policy bundle of some megab
 LOOK_EVERY_S = 1.0
 MAX_CONNECTIONS = 4096  # open at the same time; a hundred adapters with pools of 16 need fewer
 FILES_KEPT = 256  # for the log, the store and the engine, whatever connects to us
-SHAKING = 8  # one place in so many is for TLS handshakes under way: a core ends a few hundred in a round trip
+SHAKING = 8  # one place in so many is kept for TLS handshakes: a core ends a few hundred in a round trip
 MADE_ROOM = 16  # one part in so many is closed when the house is full, so that not every arrival looks at all
 
 
@@ -246,16 +246,14 @@ class Server(uvicorn.Server):
     """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed.
 
     `on_stop` is called when it is told to stop, so that requests which are held until there is news end at once. `tls`
-    is asked for a context for each connection, and at most `handshakes` are under way at a time.
+    is asked for a context for each connection; `places` are there for connections and handshakes.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, on_stop: Callable[[], None], tls: Context | None, handshakes: int
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None], tls: Context | None, places: int) -> None:
         super().__init__(config)
         self._on_stop = on_stop
         self._tls = tls
-        self._handshakes = handshakes
+        self._places = places
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen (called by `serve`). With TLS by ourselves: uvicorn would let strangers hold any number of handshakes.
@@ -268,12 +266,19 @@ class Server(uvicorn.Server):
         known = self.config
         try:
             bound = sockets or await bound_sockets(known.host, known.port)
-            acceptor = Acceptor(bound, self._protocol, self._tls, self._handshakes, ARRIVES_WITHIN_S)
+            acceptor = Acceptor(bound, self._protocol, self._tls, self._room, ARRIVES_WITHIN_S)
             acceptor.start(known.backlog)
         except OSError as error:
             raise Fault(f"Nothing can listen at {known.host}:{known.port} ({error.strerror}): see what does.") from None
         self.servers = [cast("asyncio.Server", acceptor)]  # as far as uvicorn asks it
         self.started = True
+
+    def _room(self) -> int:
+        """Return how many handshakes may be under way: those for which there are places free, and a part in any case.
+
+        So all callers may come back at once after a restart.
+        """
+        return max(1, self._places // SHAKING, self._places - len(self.server_state.connections))
 
     def _protocol(self) -> asyncio.Protocol:
         known = cast("Any", self.config)
@@ -319,12 +324,12 @@ def server_for(
     TLS handshakes among them; by default as many as leave files for everything else.
     """
     places = most or most_connections()
-    handshakes = max(1, places // SHAKING) if tls else 0
+    taken = max(1, places - places // SHAKING) if tls else places
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=partial(Bounded, most=max(1, places - handshakes)),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(Bounded, most=taken),  # type: ignore[arg-type]  # uvicorn only calls it
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -333,7 +338,7 @@ def server_for(
         ws="none",
         timeout_graceful_shutdown=grace_s,
     )
-    return Server(config, on_stop, tls, handshakes)
+    return Server(config, on_stop, tls, places)
 
 
 @asynccontextmanager
