@@ -258,7 +258,7 @@ class _Line(asyncio.Protocol):
         self._http = h11.Connection(h11.CLIENT)
         self._ended = False
         self._reply: asyncio.Future[Reply] | None = None
-        self._status, self._body, self._heard = 0, bytearray(), False
+        self._status, self._body, self._heard, self._ever_heard = 0, bytearray(), False, False
         self._transport: asyncio.Transport
 
     async def exchange(self, request: h11.Request, body: bytes) -> Reply:
@@ -285,7 +285,7 @@ class _Line(asyncio.Protocol):
         if self._reply is None or self._reply.done():
             self.abort()  # nobody asked
             return
-        self._heard = True
+        self._heard = self._ever_heard = True
         self._feed(data)
 
     def eof_received(self) -> None:
@@ -299,7 +299,7 @@ class _Line(asyncio.Protocol):
         """Tell whoever waits (called by the event loop)."""
         self._ended, self.reusable = True, False
         kind = NoReply if self._heard else _Unheard
-        why = tls.said(error, over_tls=self._transport.get_extra_info("ssl_object") is not None)
+        why = tls.said(error, over_tls=bool(self._transport.get_extra_info("ssl_object")), heard=self._ever_heard)
         self._fail(kind(f"the connection was closed before the reply was whole ({why})"))
         self.gone.set_result(None)
         self._on_gone(self)

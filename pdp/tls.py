@@ -88,13 +88,14 @@ def only_ca(ca: Path) -> ssl.SSLContext:
     return context
 
 
-def said(error: BaseException | None, *, over_tls: bool) -> str:
+def said(error: BaseException | None, *, over_tls: bool, heard: bool = False) -> str:
     """Return why a connection failed or ended: words of ours for TLS, where OpenSSL's say nothing to an operator.
 
-    A server on asyncio ends a handshake that it does not like without saying why, so what it may be has to be guessed.
+    A server on asyncio ends a handshake that it does not like without saying why, so what it may be has to be guessed;
+    not where it was `heard` on this connection, for then it took our certificate.
     """
-    heard = not isinstance(error, ConnectionRefusedError)
-    if over_tls and heard and (error is None or isinstance(error, ConnectionError)):
+    there = not isinstance(error, ConnectionRefusedError)
+    if over_tls and there and not heard and (error is None or isinstance(error, ConnectionError)):
         return (
             "by the server; over TLS that is how it refuses a caller without a certificate that its PDP_TLS_CLIENT_CA "
             f"signed, and one older than its PDP_TLS_MINIMUM. {HOW_TO_SHOW}"

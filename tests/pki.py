@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 DAY = timedelta(days=1)
-Key = ec.EllipticCurvePrivateKey
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Authority:
     name: x509.Name
     key: Key
 
-    def issue(self, name: str, days: float = 30, host: str = "127.0.0.1") -> Pair:
+    def issue(self, name: str, days: float = 30, host: str = "127.0.0.1", key: Key | None = None) -> Pair:
         """Return a new certificate for `host` that runs out `days` from now, or did so before; its key is 0600."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         ends = datetime.now(UTC) + days * DAY
         built = _builder(_name(name), self.name, key, ends)
         places = [x509.IPAddress(ip_address(host)), x509.DNSName("localhost")]

@@ -263,6 +263,10 @@ PROMISES = {
         "With TLS only those get in who trust our certificate, and show theirs where that is demanded.",
         "issue 7, build 8",
     ),
+    "serve.handshakes": Promise(
+        "Whoever has not shaken hands over TLS holds one of few places, and gives way to those who come.",
+        "issue 7, build 6",
+    ),
     "serve.wasm": Promise(
         "With PDP_ENGINE=wasm the service decides without OPA, by choice and never by fallback.",
         "issue 5, build 5",

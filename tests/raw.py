@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import httptools
 
-from pdp.cli.listener import Server, server_for, watched
+from pdp.cli.listener import Context, Server, server_for, watched
 from tests.service import Bench
 
 PATIENCE_S = 30.0  # for an answer, on a loaded machine
@@ -70,18 +71,18 @@ class Exchange(NamedTuple):
         return [answer.status for answer in self.answers]
 
 
-async def exchange(port: int, *pieces: bytes, pause_s: float = 0.0) -> Exchange:
+async def exchange(port: int, *pieces: bytes, pause_s: float = 0.0, tls: ssl.SSLContext | None = None) -> Exchange:
     """Send pieces, and return what comes back until the service closes the connection; bounded by `PATIENCE_S`."""
     raw = bytearray()
     async with asyncio.timeout(PATIENCE_S):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
         sending = asyncio.create_task(_send(writer, pieces, pause_s))
         with suppress(ConnectionError):
             while data := await reader.read(65536):
                 raw += data
         sending.cancel()
         await asyncio.wait({sending})
-        writer.close()
+        writer.transport.abort()  # to close would be to wait, over TLS, for a goodbye
     parser = Reader()
     parser.feed(bytes(raw))
     return Exchange(parser.answers, bytes(raw))
@@ -90,6 +91,8 @@ async def exchange(port: int, *pieces: bytes, pause_s: float = 0.0) -> Exchange:
 async def _send(writer: asyncio.StreamWriter, pieces: tuple[bytes, ...], pause_s: float) -> None:
     with suppress(ConnectionError):
         for piece in pieces:
+            if writer.is_closing():
+                return
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(pause_s)
@@ -111,11 +114,16 @@ def chunked(*parts: bytes, trailer: bytes = b"") -> bytes:
 
 
 class Door(NamedTuple):
-    """A service behind a real socket."""
+    """A service behind a real socket; `tls` is for its callers."""
 
     bench: Bench
     port: int
     server: Server
+    tls: ssl.SSLContext | None = None
+
+    async def exchange(self, *pieces: bytes, pause_s: float = 0.0) -> Exchange:
+        """Send pieces, and return what comes back."""
+        return await exchange(self.port, *pieces, pause_s=pause_s, tls=self.tls)
 
     def good(self, **headers: str) -> bytes:
         """Return a request that is allowed."""
@@ -127,21 +135,30 @@ class Door(NamedTuple):
 
     async def serves(self) -> None:
         """Fail unless a good query is answered right now."""
-        answers = (await exchange(self.port, self.good(Connection="close"))).answers
+        answers = (await self.exchange(self.good(Connection="close"))).answers
         assert [json.loads(answer.body).get("decision") for answer in answers] == ["allow"], answers
 
 
 @asynccontextmanager
 async def listening(
-    bench: Bench, *, within_s: float, taken_within_s: float, most: int | None = None
+    bench: Bench,
+    *,
+    within_s: float,
+    taken_within_s: float,
+    most: int | None = None,
+    context: Context | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Any]:
-    """Serve `bench` on a free port of this machine with the listener of `pdp serve`."""
-    server = server_for(bench.service.app, "127.0.0.1", 0, grace_s=1, most=most)
+    """Serve `bench` on a free port of this machine with the listener of `pdp serve`.
+
+    Over TLS with the `context` of the listener and `tls` of its callers.
+    """
+    server = server_for(bench.service.app, "127.0.0.1", 0, grace_s=1, tls=context, most=most)
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(PATIENCE_S):
         while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
             await asyncio.sleep(0.01)
     async with watched(server, within_s=within_s, every_s=0.05, taken_within_s=taken_within_s):
-        yield Door(bench, server.port, server)
+        yield Door(bench, server.port, server, tls)
     server.should_exit = True
     await serving

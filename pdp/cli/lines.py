@@ -11,7 +11,7 @@ from ..errors import Fault
 from ..net import JsonClient, trusted
 from ..recurring import Recurring
 from ..settings import Settings
-from ..tls import Files, files_of, listener_context, show
+from ..tls import Files, files_of, listener_context
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +42,9 @@ def must_not_be_overheard(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def renewing(context: ssl.SSLContext, files: Files, every_s: float = RENEWED_WITHIN_S) -> AsyncIterator[None]:
-    """Show a renewed certificate from the next connection on, while the context lasts; client CAs stay as they are."""
-    looking = Recurring("reading the TLS certificate again", Renewal(context, files).look, every_s)
+async def renewing(renewal: "Renewal", every_s: float = RENEWED_WITHIN_S) -> AsyncIterator[None]:
+    """Look for renewed TLS files while the context lasts."""
+    looking = Recurring("reading the TLS certificate again", renewal.look, every_s)
     looking.start(at_once=False)
     try:
         yield
@@ -53,29 +53,40 @@ async def renewing(context: ssl.SSLContext, files: Files, every_s: float = RENEW
 
 
 class Renewal:
-    """Notices that the certificate or its key was replaced."""
+    """The TLS context of the next connection: made anew when a file was replaced.
 
-    def __init__(self, context: ssl.SSLContext, files: Files) -> None:
-        self._context = context
+    Nothing is loaded into one that serves: it would keep a chain for each kind of key, and every CA it ever trusted.
+    Raises `Fault` for files that cannot be used.
+    """
+
+    def __init__(self, files: Files) -> None:
         self._files = files
-        self._shown = self._stamp()
+        self._shown = self._stamps()  # before they are read: what is replaced meanwhile is noticed
+        self._context = listener_context(files)
+
+    def context(self) -> ssl.SSLContext:
+        """Return the newest context."""
+        return self._context
 
     async def look(self) -> None:
-        """Take new files into use, whole or not at all. Raises `Fault` for a pair that does not work; the old stays."""
-        found = self._stamp()
-        if found == self._shown:
-            return
-        listener_context(self._files)  # half a pair in the live context would end every handshake
-        show(self._context, self._files.certificate, self._files.key)
-        self._shown = found
-        logger.warning("the TLS certificate %s was renewed and is shown from now on", self._files.certificate)
+        """Take new files into use, whole or not at all. Raises `Fault` for some that do not work; the old stay."""
+        found = self._stamps()
+        if found != self._shown:
+            self._context = listener_context(self._files)
+            self._shown = found
+            logger.warning("the TLS files were renewed: %s is shown from now on", self._files.certificate)
 
-    def _stamp(self) -> list[tuple[int, int, int]]:
-        try:
-            found = [path.stat() for path in (self._files.certificate, self._files.key)]
-        except OSError as error:
-            raise Fault(f"{error.filename} is gone: put the certificate and its key back.") from None
-        return [(one.st_mtime_ns, one.st_ino, one.st_size) for one in found]
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        files = self._files
+        return [_stamp(path) for path in (files.certificate, files.key, files.client_ca) if path]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # who reads it says why
+    return (found.st_mtime_ns, found.st_ino, found.st_size)
 
 
 def place_of(settings: Settings, url: str | None) -> str:

@@ -19,19 +19,22 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..errors import Fault
 from ..recurring import Recurring
+from .acceptor import Acceptor, bound_sockets
 
 MAX_HEAD_BYTES = 32 * 1024  # request line and headers; a key, a traceparent and a proxy's additions need 2
 MAX_HEADERS = 100  # a client and the proxies before us add 30 at most; each costs memory whatever its length
+PIECE = 8 * 1024  # bytes that the parser gets at a time: what a head may have is looked at after each
 MAX_AHEAD = 32  # requests on one connection ahead of their answers: each costs us kilobytes, and a stranger 20 bytes
 ARRIVES_WITHIN_S = 10.0  # from the first byte (or the connection) to the last of the body; 256 KiB need far less
 TAKEN_WITHIN_S = 30.0  # an answer, by the client; a policy bundle of some megabytes needs a few on a slow line
 LOOK_EVERY_S = 1.0
 MAX_CONNECTIONS = 4096  # open at the same time; a hundred adapters with pools of 16 need fewer
 FILES_KEPT = 256  # for the log, the store and the engine, whatever connects to us
+SHAKING = 8  # one place in so many is kept for TLS handshakes: a core ends a few hundred in a round trip
 MADE_ROOM = 16  # one part in so many is closed when the house is full, so that not every arrival looks at all
 
 
@@ -48,6 +51,10 @@ TOO_LARGE = _problem(
 )
 TOO_SLOW = _problem("408 Request Timeout", "http.late", "The request did not arrive in time.")
 MALFORMED = _problem("400 Bad Request", "http.malformed", "This is not an HTTP/1.1 request.")
+
+
+Context = Callable[[], ssl.SSLContext]
+"""Returns the TLS context for a new connection."""
 
 
 class Unwelcome(ValueError):
@@ -68,6 +75,7 @@ class Bounded(HttpToolsProtocol):
         self.idle_since: float | None = None
         self.unread_since: float | None = None
         self._most = most
+        self._underway: RequestResponseCycle | None = None  # the request being answered; `cycle` is the last that came
         self._before_head = True  # no head has come, or the message behind the last one is complete
         self._got_on = False
         self._idle_bytes = 0  # in a row that brought neither the end of a head nor any of a body
@@ -78,13 +86,33 @@ class Bounded(HttpToolsProtocol):
         if len(self.connections) > self._most:
             _make_room(cast("set[Bounded]", self.connections), self, self._most // MADE_ROOM + 1)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request under way that nobody waits for its answer, and forget those that came ahead of it.
+
+        uvicorn tells the last that came; the answer to another would be written to a connection that is no more.
+        """
+        if self._underway is not None:
+            self._underway.disconnected = True
+            self._underway.message_event.set()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        self._underway = self.cycle = None  # type: ignore[assignment]  # else they hold each other
+
     def data_received(self, data: bytes) -> None:
-        """Read on (called by the event loop). Every byte starts the clock, also those that the parser skips."""
+        """Read on (called by the event loop)."""
+        self.idle_since = None
+        for start in range(0, len(data), PIECE):
+            if not self.transport.is_closing():
+                self._read(data[start : start + PIECE])
+
+    def _read(self, piece: bytes) -> None:
+        """Read a piece. Every byte starts the clock, also those that the parser skips."""
         if self.waiting_since is None:
             self.waiting_since = self.loop.time()
-        self.idle_since, self._got_on = None, False
-        super().data_received(data)
-        self._idle_bytes = 0 if self._got_on else self._idle_bytes + len(data)
+        self._got_on = False
+        super().data_received(piece)
+        self._idle_bytes = 0 if self._got_on else self._idle_bytes + len(piece)
         if self._idle_bytes > MAX_HEAD_BYTES:
             self.refuse(TOO_LARGE)
 
@@ -157,13 +185,23 @@ class Bounded(HttpToolsProtocol):
         elif self.unread_since is None:
             self.unread_since = now
         elif self.unread_since < now - taken_within_s:
-            self.transport.abort()  # to close would be to wait until it has read
+            self.give_up()
+
+    def give_up(self) -> None:
+        """End the connection now, and count it no more: to close it would be to wait until the client has read."""
+        self.connections.discard(self)
+        self.transport.abort()
 
     def waits_since(self) -> float | None:
         """Return since when it is the client's turn; None while a request is under way here."""
         if self.transport.get_write_buffer_size():
             return self.unread_since or self.loop.time()
         return self.waiting_since or self.idle_since
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin to answer a request (called by uvicorn)."""
+        self._underway = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _reads_one_way(self) -> bool:
         """Say whether a proxy before us has read the same request: RFC 9112, sections 2.3, 3.2 and 6.1."""
@@ -189,14 +227,13 @@ class Bounded(HttpToolsProtocol):
 
 
 def _make_room(connections: "set[Bounded]", newcomer: Bounded, count: int) -> None:
-    """Close those that wait longest for their own client: for a request, or to be rid of an answer.
+    """Give up those that wait longest for their own client: for a request, to be rid of an answer, or for its goodbye.
 
     The newcomer itself only when all others have a request under way here.
     """
-    others = [c for c in connections if c is not newcomer and not c.transport.is_closing()]
-    waits = {c: since for c in others if (since := c.waits_since()) is not None}
+    waits = {c: since for c in connections if c is not newcomer and (since := c.waits_since()) is not None}
     for connection in heapq.nsmallest(count, waits, key=lambda c: waits[c]) or [newcomer]:
-        connection.transport.abort()
+        connection.give_up()
 
 
 def most_connections() -> int:
@@ -208,29 +245,40 @@ def most_connections() -> int:
 class Server(uvicorn.Server):
     """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed.
 
-    `on_stop` is called when it is told to stop, so that requests which are held until there is news end at once.
+    `on_stop` is called when it is told to stop, so that requests which are held until there is news end at once. `tls`
+    is asked for a context for each connection; `places` are there for connections and handshakes.
     """
 
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None], tls: Context | None, places: int) -> None:
         super().__init__(config)
         self._on_stop = on_stop
+        self._tls = tls
+        self._places = places
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen (called by `serve`). With TLS by ourselves: uvicorn gives a stranger 60 s for the handshake."""
-        context = self.config.ssl
-        if context is None:
+        """Listen (called by `serve`). With TLS by ourselves: uvicorn would let strangers hold any number of handshakes.
+
+        Raises `Fault` when nothing can listen there.
+        """
+        if self._tls is None:
             await super().startup(sockets)
             return
-        known, within_s = self.config, ARRIVES_WITHIN_S
-        given: dict[str, Any] = {"ssl": context, "ssl_handshake_timeout": within_s, "backlog": known.backlog}
-        places: list[dict[str, Any]] = [{"sock": bound} for bound in sockets or []]
-        places = places or [{"host": known.host, "port": known.port}]
-        loop = asyncio.get_running_loop()
+        known = self.config
         try:
-            self.servers = [await loop.create_server(self._protocol, **place, **given) for place in places]
+            bound = sockets or await bound_sockets(known.host, known.port)
+            acceptor = Acceptor(bound, self._protocol, self._tls, self._room, ARRIVES_WITHIN_S)
+            acceptor.start(known.backlog)
         except OSError as error:
             raise Fault(f"Nothing can listen at {known.host}:{known.port} ({error.strerror}): see what does.") from None
+        self.servers = [cast("asyncio.Server", acceptor)]  # as far as uvicorn asks it
         self.started = True
+
+    def _room(self) -> int:
+        """Return how many handshakes may be under way: those for which there are places free, and a part in any case.
+
+        So all callers may come back at once after a restart.
+        """
+        return max(1, self._places // SHAKING, self._places - len(self.server_state.connections))
 
     def _protocol(self) -> asyncio.Protocol:
         known = cast("Any", self.config)
@@ -267,18 +315,21 @@ def server_for(
     port: int,
     grace_s: int,
     on_stop: Callable[[], None] = lambda: None,
-    tls: ssl.SSLContext | None = None,
+    tls: Context | None = None,
     most: int | None = None,
 ) -> Server:
     """Return a server of `app`; when told to stop, it calls `on_stop`, and requests in flight get `grace_s` seconds.
 
-    `most`: connections at the same time; by default as many as leave files for everything else.
+    `tls`: says with which context a new connection is met; plain HTTP without. `most`: connections at the same time,
+    TLS handshakes among them; by default as many as leave files for everything else.
     """
+    places = most or most_connections()
+    taken = max(1, places - places // SHAKING) if tls else places
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=partial(Bounded, most=most or most_connections()),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(Bounded, most=taken),  # type: ignore[arg-type]  # uvicorn only calls it
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -286,9 +337,8 @@ def server_for(
         proxy_headers=False,  # nobody here goes by an address that a caller may write
         ws="none",
         timeout_graceful_shutdown=grace_s,
-        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
-    return Server(config, on_stop)
+    return Server(config, on_stop, tls, places)
 
 
 @asynccontextmanager

@@ -12,8 +12,7 @@ import uvloop
 
 from ..app import open_service
 from ..settings import Settings, load
-from ..tls import listener_context
-from .lines import must_not_be_overheard, renewing, tls_of, url_at
+from .lines import Renewal, must_not_be_overheard, renewing, tls_of, url_at
 from .listener import server_for, watched
 from .secluded import keep_to_ourselves
 from .workers import die_with, serve_by_workers
@@ -74,7 +73,8 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
     `shared`: the socket that all workers listen on; without one the settings say where.
     """
     files = tls_of(settings)
-    tls = listener_context(files) if files else None
+    renewal = Renewal(files) if files else None
+    tls = renewal.context if renewal else None
     async with open_service(settings) as service:
         _spare_collections()
         server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush, tls)
@@ -83,7 +83,7 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
             await asyncio.sleep(0.01)
         if server.started:
             await announce(url_at(settings, server.port))
-        async with watched(server), renewing(tls, files) if tls and files else nullcontext():
+        async with watched(server), renewing(renewal) if renewal else nullcontext():
             await serving
 
 

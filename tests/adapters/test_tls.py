@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
+from pdp.cli.lines import Renewal
 from pdp.cli.listener import server_for
 from pdp.net import trusted
-from pdp.tls import Files, listener_context
+from pdp.tls import Files
 from tests.adapters.stage import Pdp, Ran, payments, protected, text_of
 from tests.pki import authority
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.promise("se
 async def over_tls(pdp: Pdp, files: Files) -> AsyncIterator[Pdp]:
     """Serve a running PDP by the listener of `pdp serve`, over TLS."""
     assert pdp.service
-    server = server_for(pdp.service.app, "127.0.0.1", 0, grace_s=1, tls=listener_context(files))
+    server = server_for(pdp.service.app, "127.0.0.1", 0, grace_s=1, tls=Renewal(files).context)
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(20):
         while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for

@@ -54,11 +54,11 @@ ENTRYPOINTS = ["verdict", "conflict", "slow", "hungry", "large"]
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run the engine suites on uvloop, as the service does, and on asyncio's own loop, as commands and tests do.
+    """Run the suites of engines and lines on uvloop, as the service does, and on asyncio's own loop, as commands do.
 
     The suite of our own child waits for real time, so it runs on uvloop only; its contract runs on both.
     """
-    if not item.path.name.startswith("test_engine"):
+    if not item.path.name.startswith(("test_engine", "test_listener", "test_acceptor", "test_tls")):
         return {"asyncio": asyncio.new_event_loop}
     loops = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": loops["uvloop"]} if item.path.name == "test_engine_local.py" else loops

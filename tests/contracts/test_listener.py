@@ -1,16 +1,22 @@
 """The listener: a stranger can make it hold neither endless heads nor requests that never end."""
 
 import asyncio
+import gc
+import socket
+import weakref
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from pdp.cli.listener import MAX_HEAD_BYTES, server_for, watched
+from pdp.cli.listener import MAX_HEAD_BYTES, Server, server_for, watched
+from tests.contracts.engines import until
 
 pytestmark = pytest.mark.promise("api.arrival")
 WITHIN_S = 0.3
+PATIENCE_S = 20.0
+LARGE = 8 * 1024 * 1024  # bytes of an answer: more than the kernel holds for a client
 
 
 async def echo(_scope: Any, receive: Any, send: Any) -> None:
@@ -22,17 +28,25 @@ async def echo(_scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
+async def serving(server: Server) -> AsyncIterator[Server]:
+    """Serve as long as the context lasts."""
+    task = asyncio.create_task(server.serve())
+    await until(lambda: server.started, PATIENCE_S)
+    try:
+        yield server
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(task, PATIENCE_S)
+
+
+@asynccontextmanager
 async def listening() -> AsyncIterator[int]:
     """Serve `echo` and yield the port."""
-    server = server_for(echo, "127.0.0.1", 0, grace_s=1)
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
-            await asyncio.sleep(0.01)
-        async with watched(server, within_s=WITHIN_S, every_s=0.05):
-            yield server.port
-        server.should_exit = True
-        await serving
+    async with (
+        serving(server_for(echo, "127.0.0.1", 0, grace_s=1)) as server,
+        watched(server, within_s=WITHIN_S, every_s=0.05),
+    ):
+        yield server.port
 
 
 async def said(port: int, *pieces: bytes) -> bytes:
@@ -40,6 +54,8 @@ async def said(port: int, *pieces: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for piece in pieces:
+            if writer.is_closing():
+                break
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0.02)
@@ -94,23 +110,75 @@ async def test_who_comes_is_not_sent_away_for_room_that_another_can_make() -> No
             await let_go.wait()
         await echo(scope, receive, send)
 
-    server = server_for(holding, "127.0.0.1", 0, grace_s=1, most=most)
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
-            await asyncio.sleep(0.01)
+    async with serving(server_for(holding, "127.0.0.1", 0, grace_s=1, most=most)) as server:
         busy = [
             asyncio.create_task(said(server.port, LAST.replace(b"POST / ", b"POST /held "))) for _ in range(most - 1)
         ]
-        while len(held) < most - 1:  # noqa: ASYNC110  # each is counted when it is under way
-            await asyncio.sleep(0.01)
+        await until(lambda: len(held) == most - 1, PATIENCE_S)
         _, idle = await asyncio.open_connection("127.0.0.1", server.port)
         assert b" 200 " in await said(server.port, LAST)
         let_go.set()
         assert all(b" 200 " in answer for answer in await asyncio.gather(*busy)), "what is under way is left alone"
         idle.close()
-        server.should_exit = True
-        await serving
+
+
+@pytest.mark.parametrize("then", [b"keep-alive", b"close"])
+async def test_who_does_not_take_an_answer_makes_room_for_those_who_come(then: bytes) -> None:
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/":
+            await echo(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+        await send({"type": "http.response.body", "body": b"x" * LARGE})
+
+    most, loop = 8, asyncio.get_running_loop()
+    async with serving(server_for(large, "127.0.0.1", 0, grace_s=1, most=most)) as server:
+        with ExitStack() as stack:
+            for _ in range(most):
+                taker = stack.enter_context(socket.socket())
+                taker.setblocking(False)
+                await loop.sock_connect(taker, ("127.0.0.1", server.port))
+                await loop.sock_sendall(taker, b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: %b\r\n\r\n" % then)
+            connections: Any = server.server_state.connections
+            await until(lambda: [c.transport.get_write_buffer_size() > 0 for c in connections] == [True] * most)
+            for _ in range(3):
+                assert b" 200 " in await said(server.port, LAST)
+
+
+async def test_a_client_that_goes_away_with_requests_unanswered_leaves_nothing_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    may, begun, told = asyncio.Semaphore(0), 0, []
+
+    async def holding(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal begun
+        begun += 1
+        await may.acquire()
+        await echo(scope, receive, send)
+        told.append((await receive())["type"])
+
+    async with serving(server_for(holding, "127.0.0.1", 0, grace_s=1)) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(4 * (HEAD + b"\r\n1234567890"))
+        await until(lambda: begun == 1, PATIENCE_S)
+        gc.disable()  # what is let go of is gone, without a search for what holds itself
+        try:
+            gone = [weakref.ref(connection) for connection in server.server_state.connections]
+            writer.transport.abort()
+            may.release()
+            await until(lambda: begun > 1 and not server.server_state.connections, PATIENCE_S)
+            may.release()
+            await until(lambda: not server.server_state.tasks and gone[0]() is None, PATIENCE_S)
+        finally:
+            gc.enable()
+    assert (begun, told) == (2, ["http.disconnect"] * 2), "those behind it are not begun"
+    assert not caplog.records
+
+
+async def test_a_head_in_one_piece_with_the_body_before_it_is_bounded_too() -> None:
+    async with listening() as port:
+        came = await said(port, HEAD + b"\r\n12345", b"67890GET /" + b"a" * (MAX_HEAD_BYTES + 20_000))
+    assert b" 408 " not in came, "it was held until its time was over"
 
 
 LAST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

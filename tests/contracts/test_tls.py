@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-import uvloop
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pdp.cli.lines import Renewal, client_at, must_not_be_overheard, renewing, tls_of, url_at
 from pdp.cli.listener import server_for, watched
@@ -20,6 +19,7 @@ from pdp.errors import Fault
 from pdp.net import JsonClient, NoReply, trusted
 from pdp.settings import Settings
 from pdp.tls import Files, listener_context
+from tests.contracts.test_listener import serving
 from tests.pki import Authority, Pair, authority, pem_of
 
 pytestmark = pytest.mark.promise("serve.tls")
@@ -56,17 +56,11 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def listening(files: Files, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def listening(files: Files, renewal: Renewal | None = None) -> AsyncIterator[str]:
     """Serve `echo` over TLS and yield its URL."""
-    server = server_for(echo, "127.0.0.1", 0, grace_s=1, tls=context or listener_context(files))
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(PATIENCE_S):
-        while not server.started:  # noqa: ASYNC110  # uvicorn offers no event to wait for
-            await asyncio.sleep(0.01)
-        async with watched(server):
-            yield f"https://127.0.0.1:{server.port}"
-        server.should_exit = True
-        await serving
+    server = server_for(echo, "127.0.0.1", 0, grace_s=1, tls=(renewal or Renewal(files)).context)
+    async with serving(server), watched(server):
+        yield f"https://127.0.0.1:{server.port}"
 
 
 async def asked(url: str, tls: ssl.SSLContext | None) -> str:
@@ -178,33 +172,90 @@ def serial(url: str, ca: Path) -> int:
         return int(shown["serialNumber"], 16)
 
 
-def test_a_renewed_certificate_is_shown_without_a_restart(place: Place) -> None:
-    async def renewed() -> None:
-        files = place.files()
-        context = listener_context(files)
-        async with listening(files, context) as url, renewing(context, files, 0.02):
-            before = await asyncio.to_thread(serial, url, place.ours.ca)
-            _renewed(place, place.ours.issue("next"))
-            async with asyncio.timeout(PATIENCE_S):
-                while await asyncio.to_thread(serial, url, place.ours.ca) == before:  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
+async def test_a_renewed_certificate_is_shown_without_a_restart(place: Place) -> None:
+    renewal = Renewal(place.files())
+    async with listening(place.files(), renewal) as url, renewing(renewal, 0.02):
+        before = await asyncio.to_thread(serial, url, place.ours.ca)
+        _renewed(place, place.ours.issue("next"))
+        async with asyncio.timeout(PATIENCE_S):
+            while await asyncio.to_thread(serial, url, place.ours.ca) == before:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
-    uvloop.run(renewed())  # what `pdp serve` runs on
+
+async def test_a_certificate_with_another_kind_of_key_is_shown_instead_of_the_old_one(place: Place) -> None:
+    """A context that had both would go on to show the old one to whoever can read it."""
+    renewal, shown = Renewal(place.files()), set()
+    async with listening(place.files(), renewal) as url:
+        for key in (None, rsa.generate_private_key(65537, 2048), None):
+            shown.add(await asyncio.to_thread(serial, url, place.ours.ca))
+            _renewed(place, place.ours.issue("next", key=key))
+            await renewal.look()
+        shown.add(await asyncio.to_thread(serial, url, place.ours.ca))
+    assert len(shown) == 4
+
+
+async def test_a_certificate_that_was_replaced_before_the_first_look_is_noticed(place: Place) -> None:
+    renewal = Renewal(place.files())
+    _renewed(place, place.ours.issue("next"))
+    before = renewal.context()
+    await renewal.look()
+    assert renewal.context() is not before
 
 
 async def test_half_of_a_renewed_pair_is_not_taken_and_what_was_shown_goes_on(place: Place) -> None:
-    files = place.files()
-    context = listener_context(files)
-    async with listening(files, context) as url:
+    renewal = Renewal(place.files())
+    async with listening(place.files(), renewal) as url:
         before = await asyncio.to_thread(serial, url, place.ours.ca)
-        renewal, pair = Renewal(context, files), place.ours.issue("next")
+        pair = place.ours.issue("next")
         pair.certificate.replace(place.server.certificate)
-        with pytest.raises(Fault, match="belong together"):
+        for _ in range(2):
+            with pytest.raises(Fault, match="belong together"):
+                await renewal.look()
+        place.server.key.unlink()
+        with pytest.raises(Fault, match="check the path"):
             await renewal.look()
         assert await asyncio.to_thread(serial, url, place.ours.ca) == before
         pair.key.replace(place.server.key)
         await renewal.look()
         assert await asyncio.to_thread(serial, url, place.ours.ca) != before
+
+
+async def test_client_authorities_hold_on_after_a_renewal_and_one_that_is_taken_out_is_trusted_no_more(
+    place: Place,
+) -> None:
+    ca = place.ours.folder / "clients.pem"
+    ca.write_bytes(place.ours.ca.read_bytes() + place.theirs.ca.read_bytes())
+    renewal = Renewal(place.files(client_ca=ca))
+    ours, theirs = place.ours.issue("adapter"), place.theirs.issue("other")
+    async with listening(place.files(), renewal) as url:
+
+        async def served() -> list[bool]:
+            contexts = [
+                trusted(place.ours.ca),
+                *(trusted(place.ours.ca, pair.certificate, pair.key) for pair in (ours, theirs)),
+            ]
+            return [await asked(url, context) == '"https"' for context in contexts]
+
+        assert await served() == [False, True, True]
+        _renewed(place, place.ours.issue("next"))
+        await renewal.look()
+        assert await served() == [False, True, True]
+        ca.write_bytes(place.ours.ca.read_bytes())
+        await renewal.look()
+        assert await served() == [False, True, False]
+
+
+async def test_a_connection_that_ends_within_an_answer_is_not_taken_for_a_matter_of_certificates(place: Place) -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}")
+        writer.transport.abort()
+
+    async with await asyncio.start_server(half, "127.0.0.1", 0, ssl=listener_context(place.files())) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await asked(f"https://127.0.0.1:{port}", trusted(place.ours.ca))
+    assert "repl" in told, "each event loop has its own words for it"
+    assert "certificate" not in told
 
 
 @pytest.mark.parametrize(

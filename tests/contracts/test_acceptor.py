@@ -1,0 +1,141 @@
+"""Whoever has not shaken hands holds one of few places, and the oldest gives way: no stranger keeps a caller out."""
+
+import asyncio
+import os
+import resource
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from pdp.cli.lines import Renewal
+from pdp.cli.listener import SHAKING, Server, server_for
+from pdp.net import trusted
+from pdp.tls import Files
+from tests.contracts.engines import until
+from tests.contracts.test_listener import LAST, echo, serving
+from tests.pki import Authority, authority
+
+pytestmark = pytest.mark.promise("serve.handshakes")
+MOST = 64  # connections, handshakes among them
+STRANGERS = 200
+SOON_S = 5.0  # half of what a handshake is given
+HELLO = b"\x16\x03\x01\x02\x00\x01"  # how one begins
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    """Return an authority."""
+    return authority(tmp_path / "ours")
+
+
+@asynccontextmanager
+async def shown(ours: Authority, most: int = MOST) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
+    """Serve `echo` over TLS, and yield the server and a context for its callers."""
+    pair = ours.issue("server")
+    renewal = Renewal(Files(pair.certificate, pair.key))
+    async with serving(server_for(echo, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most)) as server:
+        yield server, trusted(ours.ca)
+
+
+async def greeted(port: int, tls: ssl.SSLContext, line: socket.socket | None = None) -> bytes:
+    """Return what is answered to a request over TLS."""
+    where = {"sock": line, "server_hostname": "127.0.0.1"} if line else {"host": "127.0.0.1", "port": port}
+    async with asyncio.timeout(SOON_S):
+        reader, writer = await asyncio.open_connection(ssl=tls, **where)  # type: ignore[arg-type]
+        writer.write(LAST)
+        answer = await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    return answer
+
+
+async def silent(port: int, stack: ExitStack) -> asyncio.Task[bytes]:
+    """Begin a handshake and leave it there; the task ends with the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    stack.callback(writer.close)
+    writer.write(HELLO)
+    return asyncio.create_task(ended(reader))
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """Return when the connection has ended."""
+    with suppress(ConnectionError):
+        return await reader.read()
+    return b""
+
+
+async def test_who_never_shakes_hands_makes_room_for_those_who_do(ours: Authority) -> None:
+    with ExitStack() as stack:
+        async with shown(ours) as (server, tls):
+            silently = [await silent(server.port, stack) for _ in range(STRANGERS)]
+            assert b" 200 " in await greeted(server.port, tls)
+            await until(lambda: sum(not task.done() for task in silently) < MOST, SOON_S)
+            assert not any(task.done() for task in silently[-MOST // 2 :]), "the oldest went first"
+        await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_callers_in_great_number_leave_a_part_of_the_places_to_who_shakes_hands(ours: Authority) -> None:
+    async with shown(ours) as (server, tls):
+        with ExitStack() as stack:
+            for _ in range(MOST):
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
+                stack.callback(lambda one: one.transport.abort(), writer)
+            silently = [await silent(server.port, stack) for _ in range(MOST)]
+
+            def shaking() -> int:
+                return sum(not task.done() for task in silently)
+
+            await until(lambda: shaking() + len(server.server_state.connections) <= MOST, SOON_S)
+            assert shaking() >= MOST // SHAKING
+            assert b" 200 " in await greeted(server.port, tls)
+        await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_a_service_that_stops_ends_the_handshakes_under_way_at_once(ours: Authority) -> None:
+    with ExitStack() as stack:
+        async with shown(ours) as (server, _):
+            held = await silent(server.port, stack)
+        await asyncio.wait_for(held, SOON_S)
+
+
+async def test_a_listener_that_has_no_file_for_who_comes_waits_without_haste_and_goes_on(
+    ours: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with closing(socket.socket()) as waiting:
+        waiting.setblocking(False)
+        async with shown(ours) as (server, tls):
+            free = os.dup(0)
+            os.close(free)
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (free, most))
+                await asyncio.get_running_loop().sock_connect(waiting, ("127.0.0.1", server.port))
+                await until(lambda: "nobody can be let in" in caplog.text, SOON_S)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+            assert b" 200 " in await greeted(server.port, tls, waiting)
+    assert len(caplog.records) == 1, "said once"
+
+
+async def test_who_takes_no_goodbye_makes_room_for_those_who_come(ours: Authority) -> None:
+    """TLS ends with a word from each side; who leaves us waiting for theirs was counted, and could not be let go of."""
+
+    def heedless(port: int, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        line = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), SOON_S), server_hostname="127.0.0.1")
+        line.sendall(LAST)
+        return line
+
+    most = 16
+    with ExitStack() as stack:
+        async with shown(ours, most) as (server, tls):
+            for _ in range(most):
+                stack.enter_context(await asyncio.to_thread(heedless, server.port, tls))
+            connections = server.server_state.connections
+            await until(lambda: all(c.transport.is_closing() for c in connections), SOON_S)
+            for _ in range(3):
+                assert b" 200 " in await greeted(server.port, tls)
