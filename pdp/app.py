@@ -51,6 +51,7 @@ from .identity.peps import Peps
 from .identity.profiles import issuer_as
 from .identity.tokens import TokenVerifier
 from .keyfile import kept_key
+from .meter import Meter
 from .otlp import open_provider
 from .outward import Outward
 from .policy.live import Policy, StartEngine
@@ -118,7 +119,8 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await heads.start()
         stack.push_async_callback(heads.close)
         renewal = await _open_policy(settings, office, metrics, stack)
-        world, readiness = await _open_world(settings, office, renewal.policy, stack)
+        places = Learning(settings.max_underway, settings.decide_within_s)
+        world, readiness = await _open_world(settings, office, renewal.policy, places, stack)
         stack.push_async_callback(world.deadlines.close)
         peps = Peps(store, clock)
         await peps.start()
@@ -127,9 +129,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         await projection.start()
         stack.push_async_callback(projection.close)
         await readiness.problem()  # also warms what the first caller would otherwise wait for
-        desk = _desk(settings, world, store, peps, metrics)
+        desk = _desk(settings, world, places, store=store, peps=peps, metrics=metrics)
         waiting = _waiting(world, stack)
-        metrics.watch(Gauges(world, readiness, peps, projection, desk.places, waiting))
+        metrics.watch(Gauges(world, readiness, peps, projection, places, waiting))
         _tell(settings, world, metrics, stack)
         voting = VotingDesk(world, Bulletin(), metrics.voted)
         console = _console(settings, voting, stack)
@@ -145,7 +147,7 @@ def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExi
 
 
 async def _open_world(
-    settings: Settings, office: Office, live: Policy, stack: AsyncExitStack
+    settings: Settings, office: Office, live: Policy, asked: Meter, stack: AsyncExitStack
 ) -> tuple[World, Readiness]:
     store, clock = office.store, office.now
     key = new_probe_key(settings.data_dir / "run", settings.worker)
@@ -169,6 +171,7 @@ async def _open_world(
         masker=Masker(settings.data_dir / "keys" / "mask.key", settings.record_prompt),
         decide_within=settings.decide_within_s,
         record_within=settings.record_within_s,
+        asked=asked,
         console=site.url if site else None,
         traces=traces,
     )
@@ -338,13 +341,15 @@ async def _start_sidecar(
     return OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
 
 
-def _desk(settings: Settings, world: World, store: Store, peps: Peps, metrics: Metrics) -> decisions.Desk:
+def _desk(
+    settings: Settings, world: World, places: Learning, *, store: Store, peps: Peps, metrics: Metrics
+) -> decisions.Desk:
     return decisions.Desk(
         world=world,
         peps=peps,
         rate=Rate(settings.rate_per_second, world.now),
         store=store,
-        places=Learning(settings.max_underway, settings.decide_within_s),
+        places=places,
         max_body=settings.max_body_bytes,
         max_depth=settings.max_depth,
         count=metrics.count,

@@ -123,17 +123,17 @@ async def decide(case: Case, world: World) -> Verdict:
     we loaded could say.
     """
     case.input = input_for(case, *case.known(), world)
-    return await judged(case, case.input)
+    return await judged(case, case.input, world)
 
 
-async def judged(case: Case, asked: PolicyInput) -> Verdict:
+async def judged(case: Case, asked: PolicyInput, world: World) -> Verdict:
     """Ask the policy about an input. Raises `Refused` as `decide` does."""
     pack, engine = case.policy.pack, case.policy.engine
     began = time.perf_counter()
     try:
         body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
     finally:
-        case.policy.asked.add(time.perf_counter() - began)
+        world.asked.add(time.perf_counter() - began)
     return verdict_from(read_reply(body, pack), pack)
 
 

@@ -28,6 +28,7 @@ from .identity.habits import Habits
 from .identity.people import People
 from .identity.tokens import TokenVerifier
 from .ids import new_id
+from .meter import Meter
 from .policy.live import Active, Policy
 from .query import Query
 from .record import record
@@ -49,7 +50,8 @@ T = TypeVar("T")
 class World:
     """The collaborators of the steps, opened and closed by `app.py`. Times are seconds.
 
-    `console` is where people find its pages, if there is one; `traces` is None while nobody looks at any.
+    `asked` is told how long the engine took each time, with its queue. `console` is where people find its pages, if
+    there is one; `traces` is None while nobody looks at any.
     """
 
     now: Clock
@@ -64,6 +66,7 @@ class World:
     habits: Habits
     decide_within: float
     record_within: float
+    asked: Meter
     console: str | None = None
     traces: Traces | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)

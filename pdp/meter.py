@@ -2,9 +2,17 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Protocol
 
 BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the buckets: from an evaluation in process to a disk that hangs."""
+
+
+class Meter(Protocol):
+    """Whoever wants to know how long each took."""
+
+    def add(self, seconds: float) -> None:
+        """Take note of one."""
 
 
 class Times:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..errors import REFUSALS, Rejected
+from ..meter import Times
 
 RETRY_AFTER_S = "1"  # the deadlines of whatever is under way end within half of that
 LARGEST_SHARE = 2  # an adapter holds one part in so many at most
@@ -71,32 +72,28 @@ class Places:
 
 
 class Learning(Places):
-    """Places of which fewer are given while answers take too long, and again more as they come in time.
+    """Places of which fewer are given while the engine's answers take too long, and again more as they come in time.
 
     Additive increase, multiplicative decrease, once for those under way together (RFC 5681, section 3.1). A slow answer
-    in a house that is not half full says nothing about the queue, and changes nothing.
+    in a house that is not half full says nothing about the queue, and changes nothing. Nor does what else a caller may
+    wait for, such as the store: or one who waits there could take the places of all the others.
+
+    `engine`: how long the engine took, with its queue.
     """
 
     def __init__(self, most: int, within_s: float, now: Callable[[], float] = time.monotonic) -> None:
-        """`within_s`: the deadline of what is done in a place; `now`: a clock in seconds."""
+        """`within_s`: the deadline of a decision; `now`: a clock in seconds."""
         super().__init__(most)
+        self.engine = Times()
         self._slow_s = SLOW * within_s
         self._now = now
         self._shrunk = -math.inf
 
-    @contextmanager
-    def timed(self, pep: str) -> Iterator[None]:
-        """Hold a place as `taken` does, and learn from how long it was held. Raises `Overloaded`."""
-        with self.taken(pep):
-            began = self._now()
-            try:
-                yield
-            finally:
-                self._learn(began, self._now())
-
-    def _learn(self, began: float, ended: float) -> None:
-        if ended - began < self._slow_s:
+    def add(self, seconds: float) -> None:
+        """Take note of how long the engine took for somebody who holds a place."""
+        self.engine.add(seconds)
+        if seconds < self._slow_s:
             self.room = min(self.most, self.room + 1 / self.room)
-        elif began >= self._shrunk and self.held * LARGEST_SHARE >= int(self.room):
+        elif self._now() - seconds >= self._shrunk and self.held * LARGEST_SHARE >= int(self.room):
             self.room = max(min(LEAST, self.most), self.room * SHRINKS_TO)
-            self._shrunk = ended
+            self._shrunk = self._now()

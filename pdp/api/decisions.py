@@ -115,7 +115,7 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
         query = query_from(value)
         pep.must_serve(query.tool.server)
         key = header(scope, b"idempotency-key")
-        with desk.places.timed(pep.id):
+        with desk.places.taken(pep.id):
             asked = partial(one, query, pep, rid, desk, arrived)
             sent = await desk.replays.once(pep.id, key, body, asked, epoch(desk.world))
     except Overloaded as error:

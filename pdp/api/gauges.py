@@ -18,7 +18,7 @@ from ..flow import World
 from ..identity.peps import Peps
 from ..meter import Times
 from ..readiness import Readiness
-from .admission import Places
+from .admission import Learning
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Gauges(Collector):
     readiness: Readiness
     peps: Peps
     projection: Projection
-    places: Places
+    places: Learning
     waiting: Waiting
 
     def collect(self) -> Iterator[Metric]:
@@ -50,7 +50,7 @@ class Gauges(Collector):
         yield _gauge("pdp_ready", "1 when the last readiness probe passed.", int(self.readiness.passed))
         yield _gauge("pdp_underway", "Requests being decided.", self.places.held)
         yield _gauge("pdp_underway_most", "Requests that may be decided at the same time now.", int(self.places.room))
-        yield _histogram("pdp_engine_seconds", "Time the policy engine took, with its queue.", policy.asked)
+        yield _histogram("pdp_engine_seconds", "Time the policy engine took, with its queue.", self.places.engine)
         engine = policy.engine
         if isinstance(engine, Watched):
             yield _gauge("pdp_engine_waiting", "Calls that wait for the engine.", engine.waiting)

@@ -40,7 +40,7 @@ async def consult(case: Case, verdict: Verdict, world: World) -> Verdict:
     approval = await _verified(case, case.input, world)
     if approval is not None:
         case.input = replace(case.input, approval=approval)
-        verdict = await judged(case, case.input)
+        verdict = await judged(case, case.input, world)
     if verdict.effect == "needs_approval":
         return replace(verdict, plan=await plan(case.input, case.policy, case.deadline))
     return replace(verdict, redeems=approval.id) if approval and verdict.effect == "allow" else verdict

@@ -11,11 +11,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..engine import Engine
-from ..meter import Times
 from .pack import Pack
 
 DRAINS_WITHIN_S = 10.0  # what still holds a policy then is a batch on a machine in trouble; its calls are refused
@@ -32,14 +31,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Active:
-    """A policy that may decide: a checked pack and the engine that runs it, never one without the other.
-
-    `asked`: how long engines took for verdicts, with their queues; each policy hands it on to the next.
-    """
+    """A policy that may decide: a checked pack and the engine that runs it, never one without the other."""
 
     pack: Pack
     engine: Engine
-    asked: Times = field(default_factory=Times)
 
 
 class Policy:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Fault
-from ..meter import Times
 from ..recurring import Recurring
 from .adoption import Adoption
 from .change import Change, change_between, everything
@@ -145,8 +144,7 @@ class Renewal:
             self._newest = pack
             return Change()
         async with AsyncExitStack() as undo:
-            asked = self.policy.active.asked if before else Times()  # a count that began anew would look like a restart
-            new = Active(pack, await self._plan.start(pack), asked)
+            new = Active(pack, await self._plan.start(pack))
             undo.push_async_callback(new.engine.close)
             change = change_between(before, pack) if before else everything(pack)
             await self._plan.admit(pack.revision, pack.signed)

@@ -73,50 +73,52 @@ class Seconds:
         return self.now
 
 
-def hold(places: Learning, clock: Seconds, callers: str, seconds: float) -> None:
-    """Hold a place for each of these callers, all at the same time and for so long."""
+def ask(places: Learning, clock: Seconds, count: int, seconds: float) -> None:
+    """Take so many places and let the engine take so long for all of them at the same time."""
     with ExitStack() as held:
-        for caller in callers:
-            held.enter_context(places.timed(caller))
+        for _ in range(count):
+            held.enter_context(places.taken("a"))
         clock.now += seconds
+        for _ in range(count):
+            places.add(seconds)
 
 
 def test_answers_that_are_slow_together_halve_the_places_once_and_quick_ones_bring_them_back_one_by_one() -> None:
     clock = Seconds()
     places = Learning(64, within_s=0.2, now=clock)
-    hold(places, clock, "a" * 32, 0.11)
+    ask(places, clock, 32, 0.11)
     assert places.room == 32
-    hold(places, clock, "a" * 16, 0.11)
+    ask(places, clock, 16, 0.11)
     assert places.room == LEAST
-    hold(places, clock, "a" * 8, 0.11)
+    ask(places, clock, 8, 0.11)
     assert places.room == LEAST, "and there it ends"
     for _ in range(LEAST):
-        hold(places, clock, "a", 0.01)
+        ask(places, clock, 1, 0.01)
     assert int(places.room) == LEAST, "as many answers as there are places bring one back"
-    hold(places, clock, "a", 0.01)
+    ask(places, clock, 1, 0.01)
     assert int(places.room) == LEAST + 1
     for _ in range(64 * 64):
-        hold(places, clock, "a", 0.01)
+        ask(places, clock, 1, 0.01)
     assert places.room == 64, "and never more than there were"
 
 
 def test_slow_answers_while_half_of_the_places_are_free_take_none_away() -> None:
     clock = Seconds()
     places = Learning(64, within_s=0.2, now=clock)
-    hold(places, clock, "a" * 31, 9.0)
+    ask(places, clock, 31, 9.0)
     assert places.room == 64
 
 
 def test_with_fewer_places_an_adapter_holds_half_of_those() -> None:
     clock = Seconds()
     places = Learning(64, within_s=0.2, now=clock)
-    hold(places, clock, "a" * 32, 9.0)
+    ask(places, clock, 32, 9.0)
     with ExitStack() as held:
         for _ in range(16):
-            held.enter_context(places.timed("a"))
-        with pytest.raises(Overloaded), places.timed("a"):
+            held.enter_context(places.taken("a"))
+        with pytest.raises(Overloaded), places.taken("a"):
             pass
-        held.enter_context(places.timed("b"))
+        held.enter_context(places.taken("b"))
 
 
 @pytest.mark.asyncio(loop_scope="session")
