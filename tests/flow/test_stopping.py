@@ -108,7 +108,8 @@ async def test_a_service_that_is_told_to_stop_answers_what_is_under_way_and_take
         opa.may.release()  # for one of them; the other is late
         told = [(await call).json() for call in calls]
         assert sorted(answer["decision"] for answer in told) == ["allow", "deny"]
-        assert [r["code"] for answer in told for r in answer["reasons"]] == ["engine.timeout"]
+        (late,) = [reason["code"] for answer in told for reason in answer["reasons"]]
+        assert late in {"engine.timeout", "deadline"}, "whichever of the two was noticed first: they are 5 ms apart"
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
         assert sorted(decided(tmp_path / "data")) == ["allow", "deny"]
         opa.may.release()
