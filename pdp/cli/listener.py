@@ -31,6 +31,7 @@ PIECE = 8 * 1024  # bytes that the parser gets at a time: what a head may have i
 MAX_AHEAD = 32  # requests on one connection ahead of their answers: each costs us kilobytes, and a stranger 20 bytes
 ARRIVES_WITHIN_S = 10.0  # from the first byte (or the connection) to the last of the body; 256 KiB need far less
 TAKEN_WITHIN_S = 30.0  # an answer, by the client; a policy bundle of some megabytes needs a few on a slow line
+IDLE_S = 5.0  # a connection is kept so long for its next request, as uvicorn has it; adapters give theirs up earlier
 LOOK_EVERY_S = 1.0
 MAX_CONNECTIONS = 4096  # open at the same time; a hundred adapters with pools of 16 need fewer
 FILES_KEPT = 256  # for the log, the store and the engine, whatever connects to us
@@ -95,7 +96,6 @@ class Bounded(HttpToolsProtocol):
             self._underway.disconnected = True
             self._underway.message_event.set()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
         self.pipeline.clear()
         self._underway = self.cycle = None  # type: ignore[assignment]  # else they hold each other
 
@@ -119,7 +119,6 @@ class Bounded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the clock anew (called by the parser)."""
         super().on_message_begin()
-        self._unset_keepalive_if_required()
         self.waiting_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -154,15 +153,19 @@ class Bounded(HttpToolsProtocol):
         """Stop the clock (called by the parser)."""
         super().on_message_complete()
         self.waiting_since, self._before_head, self._got_on = None, True, True
-        if self.cycle.response_complete:  # answered before its body came: uvicorn's own timer ended with the body
+        if self.cycle.response_complete:  # answered before its body came
             self.idle_since = self.loop.time()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
 
     def on_response_complete(self) -> None:
-        """Note since when it is idle, if it is (called by uvicorn)."""
-        super().on_response_complete()
+        """Begin with the next request, or note since when it is idle (called by uvicorn).
+
+        What uvicorn does here, without the timer it sets for each answer and takes back at the next request.
+        """
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
         self.idle_since = self.loop.time() if self.cycle.response_complete else None
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
@@ -176,10 +179,15 @@ class Bounded(HttpToolsProtocol):
                 self.transport.write(answer)
             self.transport.close()
 
-    def look(self, now: float, arrives_within_s: float, taken_within_s: float) -> None:
-        """Refuse a request that takes too long to arrive; give up a client that takes too long over our answer."""
+    def look(self, now: float, arrives_within_s: float, taken_within_s: float, idle_s: float) -> None:
+        """Refuse a request that takes too long to arrive; give up a client that takes too long over our answer.
+
+        Close what has waited for its next request for too long.
+        """
         if self.waiting_since is not None and self.waiting_since < now - arrives_within_s:
             self.refuse(TOO_SLOW)
+        if self.idle_since is not None and self.idle_since < now - idle_s:
+            self.transport.close()
         if not self.transport.get_write_buffer_size():
             self.unread_since = None
         elif self.unread_since is None:
@@ -347,13 +355,14 @@ async def watched(
     within_s: float = ARRIVES_WITHIN_S,
     every_s: float = LOOK_EVERY_S,
     taken_within_s: float = TAKEN_WITHIN_S,
+    idle_s: float = IDLE_S,
 ) -> AsyncIterator[None]:
-    """Close, while the context lasts, every connection on which a request or its answer takes too long."""
+    """Close, while the context lasts, every connection that is idle, or a request or its answer on it, for too long."""
 
     async def look() -> None:
         now = asyncio.get_running_loop().time()
         for connection in [c for c in server.server_state.connections if isinstance(c, Bounded)]:
-            connection.look(now, within_s, taken_within_s)
+            connection.look(now, within_s, taken_within_s, idle_s)
 
     watching = Recurring("looking for connections that take too long", look, every_s)
     watching.start(at_once=False)

@@ -40,11 +40,11 @@ async def serving(server: Server) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[int]:
+async def listening(idle_s: float = 60.0) -> AsyncIterator[int]:
     """Serve `echo` and yield the port."""
     async with (
         serving(server_for(echo, "127.0.0.1", 0, grace_s=1)) as server,
-        watched(server, within_s=WITHIN_S, every_s=0.05),
+        watched(server, within_s=WITHIN_S, every_s=0.05, idle_s=idle_s),
     ):
         yield server.port
 
@@ -98,6 +98,19 @@ async def test_a_connection_that_waits_for_its_next_request_is_kept_and_served()
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
             await asyncio.sleep(2 * WITHIN_S)  # longer than a request may take: this is not one
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "pieces", [(HEAD + b"\r\n1234567890",), (HEAD.replace(b"10", b"0") + b"\r\n",)], ids=["body", "bare"]
+)
+async def test_a_connection_that_asks_for_nothing_more_is_closed_in_time(pieces: tuple[bytes, ...]) -> None:
+    async with listening(idle_s=WITHIN_S) as port:
+        began = asyncio.get_running_loop().time()
+        answer = await said(port, *pieces)
+        took = asyncio.get_running_loop().time() - began
+    assert answer.startswith(b"HTTP/1.1 200"), "and nothing behind it: there is no request to refuse"
+    assert answer.endswith(b"\r\n\r\n")
+    assert WITHIN_S - 0.05 < took < 10 * WITHIN_S
 
 
 async def test_who_comes_is_not_sent_away_for_room_that_another_can_make() -> None:
