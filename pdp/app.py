@@ -65,6 +65,7 @@ from .readiness import Readiness, new_probe_key, seed_probe
 from .recurring import Recurring
 from .registry.definitions import Registry
 from .settings import Settings
+from .store.follow import Following
 from .store.moment import on_clock
 from .store.sql import Store, open_store
 from .times import Clock, system_clock
@@ -88,6 +89,7 @@ class Service:
     world: World
     app: App
     peps: Peps
+    following: Following
     projection: Projection
     renewal: Renewal
     voting: VotingDesk
@@ -123,8 +125,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         world, readiness = await _open_world(settings, office, renewal.policy, places, stack)
         stack.push_async_callback(world.deadlines.close)
         peps = Peps(store, clock)
-        await peps.start()
-        stack.push_async_callback(peps.close)
+        following = Following(store, clock, world.people.follower, world.tools.follower, peps.follower)
+        await following.start()
+        stack.push_async_callback(following.close)
         projection = Projection(world.log, store)
         await projection.start()
         stack.push_async_callback(projection.close)
@@ -137,7 +140,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(readiness, metrics)
         app = _application(desk, parts, console)
-        yield Service(world, app, peps, projection, renewal, voting, waiting, metrics)
+        yield Service(world, app, peps, following, projection, renewal, voting, waiting, metrics)
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
@@ -154,9 +157,8 @@ async def _open_world(
     await seed_probe(office)
     people, tools = People(store, clock), Registry(store, clock)
     tokens, site = TokenVerifier([*_issuers(settings), key.issuer()], clock), console_site(settings)
-    for part in (people, tools, tokens):
-        await part.start()
-        stack.push_async_callback(part.close)
+    await tokens.start()
+    stack.push_async_callback(tokens.close)
     traces = _open_traces(settings, tools, stack)
     world = World(
         now=clock,

@@ -37,7 +37,7 @@ class People:
 
     def __init__(self, store: Store, now: Clock) -> None:
         self._store = store
-        self._follower = Follower("the change log of identities", self._read, now)
+        self.follower = Follower("the change log of identities", ("identity",), self._read, now)
         self._principals = Shelf[str, Principal | None](PRINCIPALS, lambda key: stored.find_principal(store, key))
         self._aliases = Shelf[Named, str | None](ALIASES, lambda key: stored.find_alias(store, *key))
         self._sessions = Shelf[Named, SessionRecord](SESSIONS, lambda key: stored.find_session(store, *key))
@@ -46,21 +46,13 @@ class People:
         self._used: OrderedDict[tuple[str | None, str | None, str, str], None] = OrderedDict()
         self.revision = 0
 
-    async def start(self) -> None:
-        """Take the store's revision and go on following it. Raises `StoreUnavailable`."""
-        await self._follower.start()
-
-    async def close(self) -> None:
-        """Stop following."""
-        await self._follower.close()
-
     def stale(self) -> str | None:
         """Say why nothing here may be relied on; None while it may."""
-        return self._follower.stale()
+        return self.follower.stale()
 
     def age_s(self) -> float:
         """Return the seconds since the store was last followed."""
-        return self._follower.age_s()
+        return self.follower.age_s()
 
     async def get(self, principal: str) -> Principal | None:
         """Return a principal by id, None when there is none. Raises `Refused` with a `facts.*` code."""
@@ -99,7 +91,7 @@ class People:
 
     async def poll(self) -> None:
         """Forget what changed since the last poll. Raises `StoreUnavailable`."""
-        await self._follower.poll()
+        await self.follower.poll()
 
     async def _read(self) -> None:
         async with reading(self._store) as connection:

@@ -83,31 +83,23 @@ class Peps:
 
     def __init__(self, store: Store, now: Clock) -> None:
         self._store = store
-        self._follower = Follower("the list of adapter keys", self._read, now, STALE_AFTER_S)
+        self.follower = Follower("the list of adapter keys", ("keys",), self._read, now, STALE_AFTER_S)
         self._revision = -1
         self._peps: Mapping[str, Pep] = MappingProxyType({})
 
     def __call__(self) -> Mapping[str, Pep]:
         """Return the current snapshot. Raises `Rejected` 503 when it could not be followed for too long."""
-        if self._follower.stale():  # one of the keys may have been revoked meanwhile
+        if self.follower.stale():  # one of the keys may have been revoked meanwhile
             raise Rejected(503, "access.stale", "Keys cannot be checked now.", headers={"Retry-After": "1"})
         return self._peps
 
     def age_s(self) -> float:
         """Return the seconds since the store was last followed."""
-        return self._follower.age_s()
-
-    async def start(self) -> None:
-        """Read the keys once and go on following them. Raises `StoreUnavailable`."""
-        await self._follower.start()
-
-    async def close(self) -> None:
-        """Stop following."""
-        await self._follower.close()
+        return self.follower.age_s()
 
     async def poll(self) -> None:
         """Read the keys again if any changed. Raises `StoreUnavailable`."""
-        await self._follower.poll()
+        await self.follower.poll()
 
     async def _read(self) -> None:
         async with reading(self._store) as connection:

@@ -62,11 +62,11 @@ class Known(Struct, frozen=True):
 
 
 class Registry:
-    """All tools by server and name, as of `revision` or later. Runs between `start` and `close`."""
+    """All tools by server and name, as of `revision` or later."""
 
     def __init__(self, store: Store, now: Clock) -> None:
         self._store = store
-        self._follower = Follower("the registry", self._read, now)
+        self.follower = Follower("the registry", ("registry", "identity"), self._read, now)  # scopes: of servers
         self._known: dict[Name, Known] = {}
         self._scopes: dict[str, list[str]] = {}
         self._checkers: dict[str, Checker] = {}
@@ -74,21 +74,13 @@ class Registry:
         self._statuses: tuple[int, Counter[Status]] = (-1, Counter())
         self.revision = -1
 
-    async def start(self) -> None:
-        """Read all tools and go on following them. Raises `StoreUnavailable`."""
-        await self._follower.start()
-
-    async def close(self) -> None:
-        """Stop following."""
-        await self._follower.close()
-
     def age_s(self) -> float:
         """Return the seconds since the store was last followed."""
-        return self._follower.age_s()
+        return self.follower.age_s()
 
     def find(self, server: str, name: str) -> Known:
         """Return what is known about a tool; nothing, for an unknown one. Raises `Refused` with `facts.stale`."""
-        if why := self._follower.stale():
+        if why := self.follower.stale():
             raise Refused("facts.stale", why)
         return self._known.get((server, name), NOTHING)
 
@@ -139,7 +131,7 @@ class Registry:
 
     async def poll(self) -> None:
         """Read what changed since the last poll. Raises `StoreUnavailable`."""
-        await self._follower.poll()
+        await self.follower.poll()
 
     async def _read(self) -> None:
         async with reading(self._store) as connection:

@@ -7,7 +7,7 @@ the write lock itself; on PostgreSQL it is an advisory lock.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,7 @@ from ..times import rfc3339
 from .tables import change_log
 
 Topic = Literal["identity", "registry", "keys"]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 APPENDING = 0x7064705F6368  # "pdp_ch": the number of our advisory lock
 EVERYTHING = ("all", "*")  # written instead of a long list: readers forget all they have cached
 MANY = 1000  # forgetting everything is cheaper than reading more than this
@@ -52,6 +53,15 @@ async def latest(connection: AsyncConnection, topic: Topic) -> int:
     """Return the revision of a topic: the sequence number of its last change, 0 before the first."""
     found = await connection.execute(select(func.max(change_log.c.seq)).where(change_log.c.topic == topic))
     return found.scalar_one() or 0
+
+
+async def newest_changes(connection: AsyncConnection) -> dict[Topic, int]:
+    """Return the revision of every topic, as `latest` does, with one question."""
+    newest = [
+        select(func.max(change_log.c.seq)).where(change_log.c.topic == topic).scalar_subquery() for topic in TOPICS
+    ]
+    found = (await connection.execute(select(*newest))).one()
+    return {topic: seq or 0 for topic, seq in zip(TOPICS, found, strict=True)}
 
 
 async def since(connection: AsyncConnection, topic: Topic, seq: int, limit: int = MANY) -> list[Change]:

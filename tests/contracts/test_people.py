@@ -16,7 +16,7 @@ from pdp.identity.people import People
 from pdp.identity.shelf import Shelf
 from pdp.store import tables
 from pdp.store.changes import append
-from pdp.store.follow import STALE_AFTER_S
+from pdp.store.follow import STALE_AFTER_S, Following
 from pdp.store.sql import Store, open_store, transaction
 from tests.conftest import START, FakeClock
 
@@ -168,7 +168,8 @@ async def test_the_revision_is_the_last_change_that_was_followed(people: People,
 
 async def test_a_change_is_followed_in_the_background(store: Store, clock: FakeClock) -> None:
     people = People(store, clock)
-    await people.start()
+    following = Following(store, clock, people.follower)
+    await following.start()
     try:
         assert await rights(people) == ["mail/*"]
         await bring(store, roles=[{"id": "mailer"}])
@@ -176,7 +177,7 @@ async def test_a_change_is_followed_in_the_background(store: Store, clock: FakeC
             while await rights(people):  # noqa: ASYNC110  # the store announces nothing
                 await asyncio.sleep(0.01)
     finally:
-        await people.close()
+        await following.close()
 
 
 @pytest.mark.promise("people.stale")
@@ -218,7 +219,8 @@ async def test_when_the_store_goes_away_calls_are_denied_within_the_bound_and_al
     take: Any, store: Store, file: Path, tmp_path: Path, clock: FakeClock
 ) -> None:
     people = People(store, clock)
-    await people.start()
+    following = Following(store, clock, people.follower)
+    await following.start()
     backup = shutil.copy(file, tmp_path / "backup.db")
     try:
         assert await rights(people) == ["mail/*"]
@@ -239,7 +241,7 @@ async def test_when_the_store_goes_away_calls_are_denied_within_the_bound_and_al
                 except Refused:
                     await asyncio.sleep(0.01)
     finally:
-        await people.close()
+        await following.close()
 
 
 @pytest.mark.promise("people.stale")

@@ -234,16 +234,18 @@ async def test_a_misspelt_label_protects_nothing_and_is_refused(
 @pytest.mark.promise("registry.follows")
 async def test_another_process_sees_a_change_with_its_next_look(rooms: Rooms, clock: FakeClock) -> None:
     from pdp.registry.definitions import Registry
+    from pdp.store.follow import Following
 
     other = Registry(rooms.store, clock)
-    await other.start()
+    following = Following(rooms.store, clock, other.follower)
+    await following.start()
     assert other.find(SERVER, "create_refund").tool is None
     ref = await rooms.approved(REFUND)
     await until(lambda: other.find(SERVER, "create_refund").tool is not None)
     assert other.revision == rooms.tools.revision
     await quarantine(rooms.office, ref, "why", "bob")
     await until(lambda: other.find(SERVER, "create_refund").tool is None)
-    await other.close()
+    await following.close()
 
 
 @pytest.mark.promise("registry.follows")

@@ -140,5 +140,4 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
         await part.bring()
         yield part
     finally:
-        await people.close()
         await store.dispose()

@@ -22,8 +22,7 @@ async def polled(pdp: Bench) -> None:
 
 async def only_when_told(pdp: Bench) -> None:
     """Let the service follow its store when the test says so, and not by itself."""
-    for part in (pdp.service.world.people, pdp.service.world.tools, pdp.service.peps):
-        await part.close()
+    await pdp.service.following.close()
 
 
 @pytest.mark.fault("clock.forward", "clock.back")
