@@ -19,6 +19,7 @@ from .api.gauges import Gauges
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
+from .api.recent import Recent
 from .approvals import requests
 from .approvals.bulletin import Bulletin
 from .approvals.chat import chats_in
@@ -356,6 +357,7 @@ def _desk(
         max_depth=settings.max_depth,
         count=metrics.count,
         rejected=metrics.rejected,
+        recent=Recent(store),
     )
 
 

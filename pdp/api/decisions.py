@@ -76,8 +76,8 @@ class Desk:
     max_depth: int
     count: Callable[[Answer], None]
     rejected: Callable[[str], None]
+    recent: Recent
     replays: Replays = field(default_factory=Replays)
-    recent: Recent = field(default_factory=Recent)
     arriving: Places = field(default_factory=partial(Places, ARRIVING, ARRIVING_OF_ONE))
 
     def admit(self, scope: Scope, right: Right = "decide") -> Pep:
@@ -193,7 +193,7 @@ def router(desk: Desk) -> APIRouter:
         """Take what became of a call, once, from the adapter that asked."""
         pep = desk.admit(request.scope)
         _, value = await desk.read(request.scope, request.receive)
-        told = await desk.recent.take(id, pep.id, read_outcome(value), desk.world, desk.store)
+        told = await desk.recent.take(id, pep.id, read_outcome(value), desk.world)
         return _json(msgspec.json.encode(told))
 
     return routes

@@ -5,6 +5,7 @@ Older ones, and those of other workers, are looked up in the projection.
 
 import math
 from collections import OrderedDict
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -14,8 +15,9 @@ from ..audit.entry import read_entry, successor
 from ..errors import Rejected
 from ..flow import World
 from ..outcome import Outcome, Recorded, Told, record_outcome
-from ..store.decisions import Decided, find_decision
+from ..store.decisions import Decided, find_decisions
 from ..store.sql import Store, StoreUnavailable, reading
+from ..store.together import Together
 from .idempotency import Conflict, Replays
 
 MAX_RECENT = 50_000  # decisions; about ten seconds of a saturated worker, while the projection takes one
@@ -33,7 +35,8 @@ class Asked(NamedTuple):
 class Recent:
     """Who asked for which decision. `take` records an outcome once; the same again gets the same answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._projected = Together(partial(_projected, store))
         self._askers: OrderedDict[str, Asked] = OrderedDict()
         self._told = Replays(kept_for=math.inf, most=MAX_RECENT)  # until the projection surely has it
 
@@ -43,14 +46,14 @@ class Recent:
         if len(self._askers) > MAX_RECENT:
             self._askers.popitem(last=False)
 
-    async def take(self, decision: str, pep: str, outcome: Outcome, world: World, store: Store) -> Told:
+    async def take(self, decision: str, pep: str, outcome: Outcome, world: World) -> Told:
         """Record an outcome. Raises `Rejected` 404 for somebody else's decision, 409 for a second, other outcome."""
         known = self._askers.get(decision)
         if known is not None and known.pep != pep:
             raise UNKNOWN
 
         async def tell() -> bytes:
-            return msgspec.json.encode(await self._tell(decision, pep, outcome, world, store))
+            return msgspec.json.encode(await self._tell(decision, pep, outcome, world))
 
         try:
             return msgspec.json.decode(
@@ -59,8 +62,8 @@ class Recent:
         except Conflict:
             raise ANOTHER from None
 
-    async def _tell(self, decision: str, pep: str, outcome: Outcome, world: World, store: Store) -> Told:
-        found = await _projected(decision, store)
+    async def _tell(self, decision: str, pep: str, outcome: Outcome, world: World) -> Told:
+        found = await self._projected.get(decision)
         asked = self._askers.get(decision) or _asked(found)
         if asked is None or asked.pep != pep:
             raise UNKNOWN
@@ -69,10 +72,10 @@ class Recent:
         return _told_before(found.outcome, outcome)
 
 
-async def _projected(decision: str, store: Store) -> Decided | None:
+async def _projected(store: Store, decisions: set[str]) -> dict[str, Decided]:
     try:
         async with reading(store) as connection:
-            return await find_decision(connection, decision)
+            return await find_decisions(connection, decisions)
     except StoreUnavailable:
         raise Rejected(503, "store.unavailable", "Decisions cannot be looked up now.") from None
 

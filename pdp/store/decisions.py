@@ -46,7 +46,12 @@ async def forget_from(connection: AsyncConnection, origin: str, position: int) -
 
 async def find_decision(connection: AsyncConnection, identifier: str) -> Decided | None:
     """Return one decision by its id, `None` when no worker has projected it (yet)."""
+    return (await find_decisions(connection, {identifier})).get(identifier)
+
+
+async def find_decisions(connection: AsyncConnection, identifiers: set[str]) -> dict[str, Decided]:
+    """Return decisions by their ids; without those that no worker has projected (yet)."""
     query = select(decisions.c.id, decisions.c.pep, decisions.c.entry, outcomes.c.entry.label("outcome"))
     query = query.outerjoin_from(decisions, outcomes, outcomes.c.decision == decisions.c.id)
-    row = (await connection.execute(query.where(decisions.c.id == identifier))).first()
-    return Decided(*row) if row else None
+    rows = await connection.execute(query.where(decisions.c.id.in_(identifiers)))
+    return {row.id: Decided(*row) for row in rows}
