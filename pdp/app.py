@@ -39,11 +39,8 @@ from .console.oidc import Provider
 from .console.render import Pages
 from .console.site import ROOT, Site, client_of, site_at
 from .console.visit import Console
-from .engine import Engine
 from .engine.binary import OPA, find, places
-from .engine.local import LocalOpa
-from .engine.opa import OpaClient
-from .errors import Fault, Refused
+from .errors import Fault
 from .flow import World
 from .identity.habits import Habits
 from .identity.issuers import Issuer
@@ -55,13 +52,14 @@ from .keyfile import kept_key
 from .meter import Meter
 from .otlp import open_provider
 from .outward import Outward
-from .policy.live import Policy, StartEngine
+from .policy.live import Policy
 from .policy.newest import admit
 from .policy.notice import Notices
 from .policy.origin import Origin, load
-from .policy.pack import Pack, probe
+from .policy.pack import Pack
 from .policy.ready import kept, ready_made
 from .policy.renewal import Plan, Renewal
+from .policy.start import Starting
 from .readiness import Readiness, new_probe_key, seed_probe
 from .recurring import Recurring
 from .registry.definitions import Registry
@@ -280,68 +278,24 @@ def _opa(settings: Settings) -> Path:
 
 async def _open_policy(settings: Settings, office: Office, metrics: Metrics, stack: AsyncExitStack) -> Renewal:
     opa = cache(partial(_opa, settings))  # looked for once: asking it for its version takes a process
+    starting = Starting(
+        kind=settings.engine,
+        url=str(settings.opa_url) if settings.opa_url else None,
+        connections=settings.opa_connections,
+        run_dir=settings.data_dir / "run",
+        opa=opa,
+        restarted=metrics.restarted,
+    )
     plan = Plan(
         places=origin_of(settings).places,
         build=partial(_load, settings, office.now, opa),
-        start=_starter(settings, opa, metrics.restarted),
+        start=starting.start,
         admit=partial(admit, office.store),
     )
     renewal = Renewal(plan, Notices(office, "sidecar" if settings.opa_url else settings.engine, metrics.policy))
     stack.push_async_callback(renewal.close)
     await renewal.start()
     return renewal
-
-
-def _starter(settings: Settings, opa: Callable[[], Path], restarted: Callable[[], None]) -> StartEngine:
-    """Return how an engine is started on a pack, which is chosen once and never by fallback."""
-    if settings.engine == "wasm":
-        return _start_wasm
-    return partial(_start_sidecar if settings.opa_url else _start_local, settings, opa, restarted)
-
-
-async def _start_wasm(pack: Pack) -> Engine:
-    """Load the compiled policy into this process."""
-    from .engine.wasm import WasmEngine  # half of a service's start-up time, for those who ask for it
-
-    async with AsyncExitStack() as undo:
-        engine = await WasmEngine.start(pack.bundle, pack.revision)
-        undo.push_async_callback(engine.close)
-        await _must_pass(engine, pack)
-        undo.pop_all()
-    return engine
-
-
-async def _start_local(
-    settings: Settings, opa: Callable[[], Path], restarted: Callable[[], None], pack: Pack
-) -> Engine:
-    """Start an OPA of our own. It dies with the thread that starts it: the main thread."""
-    place = opa(), pack.bundle, pack.revision, settings.data_dir / "run"
-    async with AsyncExitStack() as undo:
-        engine = await LocalOpa.start(*place, connections=settings.opa_connections, restarted=restarted)
-        undo.push_async_callback(engine.close)
-        await _must_pass(engine, pack)
-        undo.pop_all()
-    return engine
-
-
-async def _must_pass(engine: Engine, pack: Pack) -> None:
-    """Probe the policy before it may answer. Raises `Fault`."""
-    try:
-        await probe(engine, pack)
-    except Refused as refusal:
-        raise Fault(f"The engine does not answer the activation probe ({refusal.code}: {refusal.note}).") from refusal
-
-
-async def _start_sidecar(
-    settings: Settings, opa: Callable[[], Path], restarted: Callable[[], None], pack: Pack
-) -> Engine:
-    """Return a client of the sidecar. One that is away leaves us not ready, not down.
-
-    A sidecar may come up later and is then known by the revision of its policy alone; so that policy is probed here, in
-    an OPA of our own that lives as long as the probe.
-    """
-    await (await _start_local(settings, opa, restarted, pack)).close()
-    return OpaClient(str(settings.opa_url), pack.revision, connections=settings.opa_connections)
 
 
 def _desk(

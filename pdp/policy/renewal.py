@@ -24,7 +24,7 @@ from .problem import PackRefused
 from .sign import Signed
 from .watch import Mark, mark_of
 
-LOOK_EVERY_S = 0.2  # a look costs 0.3 ms of a thread that is at it, 1.5 ms of one that has to be woken
+LOOK_EVERY_S = 0.1  # of the second a swap may take; a look costs 0.3 ms of a thread at it, 1.5 ms of one to be woken
 RESTS_S = 0.05  # files that look alike so long after they changed are at rest; a save takes less
 READS = 5  # of files that change while they are read, until it is a problem
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # before what failed for another reason than its files is tried again
