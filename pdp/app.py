@@ -94,6 +94,7 @@ class Service:
     voting: VotingDesk
     waiting: Waiting
     metrics: Metrics
+    places: Learning
 
     def hush(self) -> None:
         """End at once what is held until there is news: the service is about to stop."""
@@ -139,7 +140,7 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(readiness, metrics)
         app = _application(desk, parts, console)
-        yield Service(world, app, peps, following, projection, renewal, voting, waiting, metrics)
+        yield Service(world, app, peps, following, projection, renewal, voting, waiting, metrics, places)
 
 
 def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:

@@ -6,7 +6,10 @@ knows every field a rule may use. A reply that is not exactly a `Verdict` is a d
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -129,12 +132,28 @@ async def decide(case: Case, world: World) -> Verdict:
 async def judged(case: Case, asked: PolicyInput, world: World) -> Verdict:
     """Ask the policy about an input. Raises `Refused` as `decide` does."""
     pack, engine = case.policy.pack, case.policy.engine
-    began = time.perf_counter()
-    try:
+    with _told(world):
         body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
-    finally:
-        world.asked.add(time.perf_counter() - began)
     return verdict_from(read_reply(body, pack), pack)
+
+
+@contextmanager
+def _told(world: World) -> Iterator[None]:
+    """Tell how long the engine took; who comes too late to ask it has waited, in a queue of ours, for his whole time.
+
+    An engine that says at once that it is away says nothing about a queue.
+    """
+    began, slow_s = time.perf_counter(), world.decide_within
+    try:
+        yield
+    except asyncio.CancelledError:  # the deadline of the whole call
+        world.asked.add(slow_s)
+        raise
+    except Refused as refusal:
+        if refusal.code == "engine.timeout":
+            world.asked.add(slow_s)
+        raise
+    world.asked.add(time.perf_counter() - began)
 
 
 def input_for(case: Case, caller: Caller, facts: Facts, tool: Tool, world: World) -> PolicyInput:

@@ -38,8 +38,6 @@ from .times import Clock, rfc3339
 from .tracing import Trace, Traces
 from .vet import Tool, vet
 
-AT_ONCE = 16  # calls of a batch that are judged side by side, each within its own deadline: more would only wait
-
 UNLIMITED = nullcontext()
 
 logger = logging.getLogger(__name__)
@@ -131,18 +129,19 @@ async def answer(
 
 
 async def judge_together(
-    queries: Sequence[Query], pep: str, request_id: str, world: World, asker: Asker = PLAIN
+    queries: Sequence[Query], pep: str, request_id: str, world: World, asker: Asker = PLAIN, *, at_once: int
 ) -> list[tuple[Case, Verdict]]:
     """Judge a batch on one snapshot, side by side, in the order asked; each is then to be concluded.
 
     When a change came in between, all are judged once more. So all speak of one revision of people and tools, unless
-    changes come faster than that: then their revisions say so. `asker` as in `answer`.
+    changes come faster than that: then their revisions say so. `asker` as in `answer`; so many are judged `at_once`,
+    each within its own deadline.
     """
     for _ in range(2):
         judged: list[tuple[Case, Verdict]] = []
         with world.policy.held() as policy:
-            for start in range(0, len(queries), AT_ONCE):
-                some = queries[start : start + AT_ONCE]
+            for start in range(0, len(queries), at_once):
+                some = queries[start : start + at_once]
                 cases = [open_case(query, pep, request_id, world, policy, asker=asker) for query in some]
                 verdicts = await asyncio.gather(*(judge(case, world) for case in cases))
                 judged += zip(cases, verdicts, strict=True)

@@ -31,6 +31,7 @@ from .recent import Asked, Recent
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100  # decisions a batch (contracts, section 1)
+AT_ONCE = 16  # calls of a batch that are judged side by side, each in a place of its own: more would only wait
 ARRIVING, ARRIVING_OF_ONE = 128, 32  # bodies in several parts, of all and of one caller: 256 MB at most, and 64
 BATCH_BODY_FACTOR = 8  # a batch may be this many times larger than one query
 AROUND_ITEM = 2  # levels around an item of a batch: the object and its list
@@ -89,10 +90,21 @@ class Desk:
 
     async def read(self, scope: Scope, receive: Receive, factor: int = 1, around: int = 0) -> tuple[bytes, Any]:
         """Return a body and the JSON in it, which may be `around` levels deeper. Raises `Rejected` 400, 413 or 415."""
-        body = await read_body(scope, receive, self.max_body * factor, self.arriving)
+        body = await self.body(scope, receive, factor)
+        return body, self.parse(body, factor, around)
+
+    async def body(self, scope: Scope, receive: Receive, factor: int = 1) -> bytes:
+        """Return a body as it came. Raises `Rejected` 413 or 415."""
+        return await read_body(scope, receive, self.max_body * factor, self.arriving)
+
+    def parse(self, body: bytes, factor: int = 1, around: int = 0) -> Any:
+        """Return the JSON in a body, which may be `around` levels deeper. Raises `Rejected` 400.
+
+        It costs up to a millisecond, so what asks for a decision takes a place first.
+        """
         value = strict_json(body, self.max_body * factor, self.max_depth + around)
         refuse_tags(body, value)
-        return body, value
+        return value
 
     def told(self, given: Answer, pep: Pep) -> bytes:
         """Return the encoded answer, once it is counted and its outcome awaited."""
@@ -111,11 +123,10 @@ async def decide_route(scope: Scope, receive: Receive, send: Send, desk: Desk) -
     echo = [(b"x-request-id", rid.encode())]
     try:
         pep, arrived = desk.admit(scope), time.perf_counter()
-        body, value = await desk.read(scope, receive)
-        query = query_from(value)
-        pep.must_serve(query.tool.server)
-        key = header(scope, b"idempotency-key")
+        body, key = await desk.body(scope, receive), header(scope, b"idempotency-key")
         with desk.places.taken(pep.id):
+            query = query_from(desk.parse(body))
+            pep.must_serve(query.tool.server)
             asked = partial(one, query, pep, rid, desk, arrived)
             sent = await desk.replays.once(pep.id, key, body, asked, epoch(desk.world))
     except Overloaded as error:
@@ -169,18 +180,19 @@ def router(desk: Desk) -> APIRouter:
     async def decide_many(request: Request) -> Response:
         """Decide up to 100 queries; each item is an answer or a problem, in the order asked."""
         pep = desk.admit(request.scope)
-        _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR, AROUND_ITEM)
+        body = await desk.body(request.scope, request.receive, BATCH_BODY_FACTOR)
         with desk.places.taken(pep.id):
+            value = desk.parse(body, BATCH_BODY_FACTOR, AROUND_ITEM)
             return _json(await batch(value, pep, request.scope["request_id"], desk))
 
     @routes.post("/tools/visible", openapi_extra=reads(Listing), responses=answers("Visible", 413, 415, 503))
     async def list_visible(request: Request) -> Response:
         """Which of these tools may the caller call at all? One record for the whole list."""
         pep = desk.admit(request.scope)
-        _, value = await desk.read(request.scope, request.receive, BATCH_BODY_FACTOR)
-        listing = listing_from(value)
-        pep.must_serve(listing.server)
+        body = await desk.body(request.scope, request.receive, BATCH_BODY_FACTOR)
         with desk.places.taken(pep.id):
+            listing = listing_from(desk.parse(body, BATCH_BODY_FACTOR))
+            pep.must_serve(listing.server)
             shown = await visible(listing, pep.id, request.scope["request_id"], desk.world, pep.asker)
         return _json(msgspec.json.encode(shown), "private, no-store")
 
@@ -200,7 +212,10 @@ def router(desk: Desk) -> APIRouter:
 
 
 async def batch(value: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
-    """Decide the queries of a batch on one snapshot. Raises `Rejected` 400 or 429 for the batch as a whole."""
+    """Decide the queries of a batch, which holds a place, on one snapshot, as many at once as find further places.
+
+    Raises `Rejected` 400 or 429 for the batch as a whole.
+    """
     if not isinstance(value, dict) or value.keys() != {"decisions"} or not isinstance(value["decisions"], list):
         raise Rejected(400, "query.malformed", "A batch is an object with the one member `decisions`, a list.")
     items = value["decisions"]
@@ -209,7 +224,8 @@ async def batch(value: Any, pep: Pep, rid: str, desk: Desk) -> bytes:
     desk.rate.take(pep.id, len(items) - 1)  # admission took one
     read = [_read(item, pep, desk) for item in items]
     queries = [item for item in read if isinstance(item, Query)]
-    judged = await judge_together(queries, pep.id, rid, desk.world, pep.asker)
+    with desk.places.more(pep.id, min(len(queries), AT_ONCE) - 1) as more:
+        judged = await judge_together(queries, pep.id, rid, desk.world, pep.asker, at_once=1 + more)
     told = iter(await asyncio.gather(*(_concluded(case, verdict, pep, desk) for case, verdict in judged)))
     given = [next(told) if isinstance(item, Query) else msgspec.json.encode(problem(item)) for item in read]
     return b'{"decisions":[' + b",".join(given) + b"]}"

@@ -274,7 +274,7 @@ async def test_a_batch_that_a_change_came_into_is_judged_again_on_one_snapshot(p
     policy = Policy(Active(world.policy.active.pack, engine))
     before = world.people.revision
     try:
-        judged = await judge_together(queries, "pep_test", "r-1", replace(world, policy=policy))
+        judged = await judge_together(queries, "pep_test", "r-1", replace(world, policy=policy), at_once=2)
     finally:
         world.people.revision = before
     assert engine.asked == (4 if change else 2)

@@ -73,52 +73,92 @@ class Seconds:
         return self.now
 
 
-def ask(places: Learning, clock: Seconds, count: int, seconds: float) -> None:
+def ask(places: Learning, clock: Seconds, callers: dict[str, int], seconds: float) -> None:
     """Take so many places and let the engine take so long for all of them at the same time."""
     with ExitStack() as held:
-        for _ in range(count):
-            held.enter_context(places.taken("a"))
+        for caller, count in callers.items():
+            for _ in range(count):
+                held.enter_context(places.taken(caller))
         clock.now += seconds
-        for _ in range(count):
+        for _ in range(sum(callers.values())):
             places.add(seconds)
+
+
+MOST = 8 * LEAST  # places
+CROWD = {str(number): LEAST // 2 for number in range(8)}  # half of them, and nobody stands out
 
 
 def test_answers_that_are_slow_together_halve_the_places_once_and_quick_ones_bring_them_back_one_by_one() -> None:
     clock = Seconds()
-    places = Learning(64, within_s=0.2, now=clock)
-    ask(places, clock, 32, 0.11)
-    assert places.room == 32
-    ask(places, clock, 16, 0.11)
-    assert places.room == LEAST
-    ask(places, clock, 8, 0.11)
+    places = Learning(MOST, within_s=0.2, now=clock)
+    ask(places, clock, CROWD, 0.11)
+    assert places.room == MOST / 2
+    for share in (LEAST // 4, LEAST // 8, LEAST // 8):
+        ask(places, clock, dict.fromkeys(CROWD, share), 0.11)
     assert places.room == LEAST, "and there it ends"
     for _ in range(LEAST):
-        ask(places, clock, 1, 0.01)
+        ask(places, clock, {"a": 1}, 0.01)
     assert int(places.room) == LEAST, "as many answers as there are places bring one back"
-    ask(places, clock, 1, 0.01)
+    ask(places, clock, {"a": 1}, 0.01)
     assert int(places.room) == LEAST + 1
-    for _ in range(64 * 64):
-        ask(places, clock, 1, 0.01)
-    assert places.room == 64, "and never more than there were"
+    for _ in range(MOST * MOST):
+        ask(places, clock, {"a": 1}, 0.01)
+    assert places.room == MOST, "and never more than there were"
 
 
-def test_slow_answers_while_half_of_the_places_are_free_take_none_away() -> None:
+def test_slow_answers_where_nothing_is_half_full_take_no_place_away() -> None:
     clock = Seconds()
-    places = Learning(64, within_s=0.2, now=clock)
-    ask(places, clock, 31, 9.0)
-    assert places.room == 64
+    places = Learning(MOST, within_s=0.2, now=clock)
+    ask(places, clock, {name: count - 1 for name, count in CROWD.items()}, 9.0)
+    assert places.room == MOST
+    ask(places, clock, {"a": MOST // 4 - 1}, 9.0)
+    assert places.free("a") == MOST // 2
 
 
-def test_with_fewer_places_an_adapter_holds_half_of_those() -> None:
+def test_an_adapter_that_fills_the_queue_gives_up_places_of_its_own_and_gets_them_back() -> None:
     clock = Seconds()
-    places = Learning(64, within_s=0.2, now=clock)
-    ask(places, clock, 32, 9.0)
+    places = Learning(MOST, within_s=0.2, now=clock)
+    ask(places, clock, {"a": MOST // 2, "b": 4}, 9.0)
+    assert (places.room, places.free("a"), places.free("b")) == (MOST, MOST // 4, MOST // 2)
+    for _ in range(9):
+        ask(places, clock, {"a": places.free("a"), "b": 2}, 9.0)
+    assert (places.room, places.free("a"), places.free("b")) == (MOST, LEAST // 2, MOST // 2)
     with ExitStack() as held:
-        for _ in range(16):
+        for _ in range(LEAST // 2):
             held.enter_context(places.taken("a"))
         with pytest.raises(Overloaded), places.taken("a"):
             pass
         held.enter_context(places.taken("b"))
+    for _ in range(MOST * MOST):
+        ask(places, clock, {"b": 1}, 0.01)
+    assert places.free("a") == MOST // 2
+
+
+def test_a_batch_takes_half_of_the_places_that_are_free_at_most() -> None:
+    places = Places(16)
+    with places.taken("a"), places.more("a", 15) as more:
+        assert (more, places.held, places.free("a"), places.free("b")) == (3, 4, 4, 8)
+        with places.more("a", 1) as one:
+            assert one == 1
+    assert places.held == 0
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_batches_leave_the_places_of_others_alone(tmp_path: Path) -> None:
+    async with running(tmp_path / "data", max_underway=8, org_dir=calm(tmp_path / "org")) as pdp:
+        other = await add_pep(pdp.settings, pdp.clock, scopes=["decide"])
+        await pdp.service.peps.poll()
+        batch = {"decisions": [pdp.query() for _ in range(20)]}
+        batches = [asyncio.create_task(pdp.post("/v1/decisions/batch", batch)) for _ in range(2)]
+        places = pdp.service.places
+        most = 0
+        while not all(task.done() for task in batches):
+            most = max(most, places.held)
+            await asyncio.sleep(0)
+        assert 1 < most <= 4, "half of them, however many calls they hold"
+        answers = [item["decision"] for task in batches for item in task.result().json()["decisions"]]
+        assert answers == ["allow"] * 40
+        assert (await pdp.post("/v1/decisions", pdp.query(), Authorization=f"Bearer {other}")).status_code == 200
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -137,7 +177,8 @@ async def test_behind_an_engine_that_hangs_calls_are_turned_away_at_once_until_i
         await pdp.ask()
         os.kill(engine.pid, signal.SIGSTOP)
         try:
-            assert [await turned_away() for _ in range(3)] == [0, 32, 48]
+            shares = [64, *(max(share, LEAST // 2) for share in (32, 16))]  # it alone fills the queue
+            assert [await turned_away() for _ in range(3)] == [64 - share for share in shares]
         finally:
             with suppress(ProcessLookupError):  # on a very busy machine another runs in its place by now
                 os.kill(engine.pid, signal.SIGCONT)

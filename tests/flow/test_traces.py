@@ -141,7 +141,7 @@ async def test_a_batch_that_is_judged_twice_leaves_no_span_without_its_decision(
         engine = Interrupted(world, change=True)
         changing = replace(world, policy=Policy(Active(world.policy.active.pack, engine)))
         queries = [query_from(pdp.query()), query_from(pdp.query())]
-        judged = await judge_together(queries, "pep_test", "r-1", changing)
+        judged = await judge_together(queries, "pep_test", "r-1", changing, at_once=2)
         assert engine.asked == 4
         told = [await conclude(case, verdict, changing) for case, verdict in judged]
         for one in told:
