@@ -312,7 +312,7 @@ def _desk(
         max_depth=settings.max_depth,
         count=metrics.count,
         rejected=metrics.rejected,
-        recent=Recent(store),
+        recent=Recent(store, world.deadlines),
     )
 
 

@@ -5,11 +5,15 @@
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, TypeVar
 
+CLOSES_WITHIN_S = 11.0  # SQLite lets go after 10 (`store.sql.BUSY_TIMEOUT_MS`); PostgreSQL, gone silent, never may
+
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -43,10 +47,16 @@ class Deadlines:
                 self._let_go.add(task)
                 task.add_done_callback(self._ended)
 
-    async def close(self) -> None:
-        """Wait for what was let go: it must have ended before what it works with is closed."""
-        while self._let_go:
-            await asyncio.wait(set(self._let_go))
+    async def close(self, within_s: float = CLOSES_WITHIN_S) -> None:
+        """Wait for what was let go: it should have ended before what it works with is closed.
+
+        What has not after `within_s` seconds is left to the end of the loop: nothing may hold up a stop for ever.
+        """
+        if not self._let_go:
+            return
+        _, hanging = await asyncio.wait(set(self._let_go), timeout=within_s)
+        if hanging:
+            logger.warning("%d calls given up for their deadlines still hang; they are left behind", len(hanging))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._let_go.discard(task)

@@ -12,6 +12,7 @@ import msgspec
 
 from ..answer import Decision, Receipt
 from ..audit.entry import read_entry, successor
+from ..deadlines import Deadlines
 from ..errors import Rejected
 from ..flow import World
 from ..outcome import Outcome, Recorded, Told, record_outcome
@@ -35,8 +36,8 @@ class Asked(NamedTuple):
 class Recent:
     """Who asked for which decision. `take` records an outcome once; the same again gets the same answer."""
 
-    def __init__(self, store: Store) -> None:
-        self._projected = Together(partial(_projected, store))
+    def __init__(self, store: Store, deadlines: Deadlines) -> None:
+        self._projected = Together(partial(_projected, store), deadlines)
         self._askers: OrderedDict[str, Asked] = OrderedDict()
         self._told = Replays(kept_for=math.inf, most=MAX_RECENT)  # until the projection surely has it
 
@@ -63,7 +64,7 @@ class Recent:
             raise ANOTHER from None
 
     async def _tell(self, decision: str, pep: str, outcome: Outcome, world: World) -> Told:
-        found = await self._projected.get(decision)
+        found = await self._look_up(decision)
         asked = self._askers.get(decision) or _asked(found)
         if asked is None or asked.pep != pep:
             raise UNKNOWN
@@ -71,13 +72,16 @@ class Recent:
             return await record_outcome(decision, asked.pep, asked.told, outcome, world)
         return _told_before(found.outcome, outcome)
 
+    async def _look_up(self, decision: str) -> Decided | None:
+        try:
+            return await self._projected.get(decision)
+        except (StoreUnavailable, TimeoutError):
+            raise Rejected(503, "store.unavailable", "Decisions cannot be looked up now.") from None
+
 
 async def _projected(store: Store, decisions: set[str]) -> dict[str, Decided]:
-    try:
-        async with reading(store) as connection:
-            return await find_decisions(connection, decisions)
-    except StoreUnavailable:
-        raise Rejected(503, "store.unavailable", "Decisions cannot be looked up now.") from None
+    async with reading(store) as connection:
+        return await find_decisions(connection, decisions)
 
 
 def _asked(found: Decided | None) -> Asked | None:

@@ -22,6 +22,7 @@ class Waiting:
         self._deadlines = deadlines
         self._within_s = within_s
         self._recurring = Recurring("counting what waits for people and receivers", self.look, LOOK_EVERY_S)
+        self._counting: asyncio.Task[Backlog] | None = None
         self.backlog: Backlog | None = None
 
     def start(self) -> None:
@@ -33,11 +34,17 @@ class Waiting:
         await self._recurring.close()
 
     async def look(self) -> None:
-        """Count. Raises `StoreUnavailable`, and `TimeoutError`, in time however long the store's driver hangs on."""
+        """Count. Raises `StoreUnavailable`, and `TimeoutError`, in time however long the store's driver hangs on.
+
+        Not while the last count still hangs: each would hold one more of the connections that others need.
+        """
         found: Backlog | None = None
         try:
+            if self._counting is not None and not self._counting.done():
+                raise TimeoutError
+            self._counting = asyncio.create_task(self._count())
             when = asyncio.get_running_loop().time() + self._within_s
-            found = await self._deadlines.keep(when, self._count())
+            found = await self._deadlines.keep(when, self._counting)
         finally:
             self.backlog = found
 

@@ -130,3 +130,21 @@ async def test_what_is_done_in_time_gives_its_result_or_its_error() -> None:
     assert await Deadlines().keep(later, done()) == 7
     with pytest.raises(KeyError):
         await Deadlines().keep(later, done(KeyError("x")))
+
+
+async def test_what_never_lets_go_holds_up_a_stop_for_a_while_only(caplog: pytest.LogCaptureFixture) -> None:
+    deadlines, lets_go = Deadlines(), asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.wait_for(lets_go.wait(), 5)
+
+    with pytest.raises(TimeoutError):
+        await deadlines.keep(now() + 0.01, stubborn())
+    async with asyncio.timeout(5):
+        await deadlines.close(0.05)
+        assert "1 calls" in caplog.text
+        lets_go.set()
+        await deadlines.close()

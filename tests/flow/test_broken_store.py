@@ -19,6 +19,7 @@ from pdp.flow import answer
 from pdp.identify import Asker
 from pdp.query import query_from
 from pdp.store.sql import open_store
+from pdp.store.together import ASKED_WITHIN_S
 from tests.conftest import FakeClock
 from tests.contracts.engines import until
 from tests.contracts.stores import postgres_url  # noqa: F401  # a fixture
@@ -224,3 +225,16 @@ async def test_approvals_that_cannot_be_looked_up_in_time_are_a_recorded_deny(fr
             assert recorded(pdp, given) == "deny"
         assert (await pdp.ask("create_refund", BIG))["decision"] == "needs_approval"
         await until(lambda: not pdp.service.world.deadlines._let_go, 15.0)
+
+
+@pytest.mark.promise("api.outcome")
+async def test_outcomes_that_cannot_be_looked_up_in_time_are_told_so_and_taken_once_the_store_answers(
+    fresh: str, tmp_path: Path
+) -> None:
+    async with running(tmp_path, database_url=fresh) as pdp:
+        decision = (await pdp.ask())["id"]
+        path, executed = f"/v1/decisions/{decision}/outcome", {"disposition": "executed"}
+        async with locked(fresh, "decisions"):
+            told = await asyncio.wait_for(pdp.post(path, executed), ASKED_WITHIN_S + SOON_S)
+            assert (told.status_code, told.json()["code"]) == (503, "store.unavailable")
+        assert (await pdp.post(path, executed)).status_code == 200

@@ -65,5 +65,9 @@ async def test_a_store_that_hangs_is_given_up_in_time(fresh: str, socket_folder:
             await waiting.look()
         assert time.monotonic() - began < SOON_S
         assert waiting.backlog is None
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await waiting.look()
+        assert len(deadlines._let_go) == 1, "each that has not let go holds a connection that others need"
     await deadlines.close()
     await store.dispose()
