@@ -233,6 +233,10 @@ class Rejected(PdpError):
         self.title = title
         self.headers = headers or {}
 
+    def fresh(self) -> "Rejected":
+        """Return one like this to raise: one that is raised again keeps the frames of each time, and what is in them."""
+        return Rejected(self.status, self.code, self.title, headers=self.headers)
+
 
 class Fault(PdpError):
     """Something is broken or misconfigured; the message tells an operator what to do next."""

@@ -137,7 +137,7 @@ class _Counter:
             return await self.voting.found_for(identifier, who)
         found = await self.voting.found(identifier)
         if not who.serves(found.request["server"]):
-            raise UNKNOWN  # as for none at all, or ids could be tried for which of them exist
+            raise UNKNOWN.fresh()  # as for none at all, or ids could be tried for which of them exist
         return found
 
     async def person(self, request: Request) -> Voter:
@@ -184,7 +184,7 @@ class _Counter:
 def concerned(who: Pep | Voter, people: frozenset[str]) -> str:
     """Return who takes a request back, if it is theirs to take back. Raises `Rejected` 403."""
     if isinstance(who, Voter) and who.id not in people:
-        raise NOT_CONCERNED
+        raise NOT_CONCERNED.fresh()
     return who.id
 
 

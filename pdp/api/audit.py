@@ -40,7 +40,7 @@ def router(desk: Desk) -> APIRouter:
         except StoreUnavailable:
             raise Rejected(503, "store.unavailable", "Decisions cannot be looked up now.") from None
         if found is None or not pep.serves(msgspec.json.decode(found.entry)["body"]["tool"]["server"]):
-            raise UNKNOWN  # the same for both, or ids could be tried for which of them exist
+            raise UNKNOWN.fresh()  # the same for both, or ids could be tried for which of them exist
         outcome = b"" if found.outcome is None else b',"outcome":' + found.outcome.encode()
         body = b'{"entry":' + found.entry.encode() + outcome + b"}"
         return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -51,7 +51,7 @@ class Recent:
         """Record an outcome. Raises `Rejected` 404 for somebody else's decision, 409 for a second, other outcome."""
         known = self._askers.get(decision)
         if known is not None and known.pep != pep:
-            raise UNKNOWN
+            raise UNKNOWN.fresh()
 
         async def tell() -> bytes:
             return msgspec.json.encode(await self._tell(decision, pep, outcome, world))
@@ -61,13 +61,13 @@ class Recent:
                 await self._told.once(pep, decision, msgspec.json.encode(outcome), tell), type=Told
             )
         except Conflict:
-            raise ANOTHER from None
+            raise ANOTHER.fresh() from None
 
     async def _tell(self, decision: str, pep: str, outcome: Outcome, world: World) -> Told:
         found = await self._look_up(decision)
         asked = self._askers.get(decision) or _asked(found)
         if asked is None or asked.pep != pep:
-            raise UNKNOWN
+            raise UNKNOWN.fresh()
         if found is None or found.outcome is None:
             return await record_outcome(decision, asked.pep, asked.told, outcome, world)
         return _told_before(found.outcome, outcome)
@@ -91,6 +91,6 @@ def _asked(found: Decided | None) -> Asked | None:
 def _told_before(line: str, outcome: Outcome) -> Told:
     recorded = msgspec.convert(read_entry(line.encode()).body, Recorded)
     if recorded.outcome != outcome:
-        raise ANOTHER
+        raise ANOTHER.fresh()
     stood, behind = successor(line.encode())
     return Told(recorded.decision, Receipt(stood.origin, stood.index, behind.digest))

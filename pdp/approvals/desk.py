@@ -89,9 +89,9 @@ class VotingDesk:
                 votes = await stored.read_votes(connection, identifier)
                 approval = await stored.read_approval(connection, identifier)
         except StoreUnavailable:
-            raise AWAY from None
+            raise AWAY.fresh() from None
         if request is None:
-            raise UNKNOWN
+            raise UNKNOWN.fresh()
         return Found(request, votes, approval)
 
     async def found_for(self, identifier: str, voter: Voter) -> Found:
@@ -103,7 +103,7 @@ class VotingDesk:
         near = behind(requests.asked_in(found.request)) | {row["person"] for row in found.votes}
         if voter.id in near or await self._is_asked(found.request, voter):
             return found
-        raise UNKNOWN
+        raise UNKNOWN.fresh()
 
     async def waited(self, look: Callable[[], Awaitable[Found]], within_s: float) -> Found:
         """Return what `look` finds, once it is decided, the time is up, or the service is about to stop."""
@@ -145,7 +145,7 @@ class VotingDesk:
                 async with reading(self.world.store) as connection:
                     rows = await stored.read_open_requests(connection, MAX_LISTED, after)
             except StoreUnavailable:
-                raise AWAY from None
+                raise AWAY.fresh() from None
             for row in rows:
                 yield row
             if len(rows) < MAX_LISTED:
@@ -161,7 +161,7 @@ class VotingDesk:
             async with reading(self.world.store) as connection:
                 return await stored.read_closed_requests(connection, voter.id, limit)
         except StoreUnavailable:
-            raise AWAY from None
+            raise AWAY.fresh() from None
 
     async def approved_before(self, request: Row, voter: Voter) -> Row | None:
         """Return the last request for the same tool that people agreed to, if this person may see it.
@@ -172,7 +172,7 @@ class VotingDesk:
             async with reading(self.world.store) as connection:
                 before = await stored.read_approved_before(connection, request)
         except StoreUnavailable:
-            raise AWAY from None
+            raise AWAY.fresh() from None
         return before if before is not None and await self._is_asked(before, voter) else None
 
     async def denied_before(self, request: Row, voter: Voter) -> list[Row]:
@@ -184,7 +184,7 @@ class VotingDesk:
             async with reading(self.world.store) as connection:
                 rows = await stored.read_denied_before(connection, request, MAX_DENIED)
         except StoreUnavailable:
-            raise AWAY from None
+            raise AWAY.fresh() from None
         return [row for row in rows if voter.id in behind(requests.asked_in(row)) or await self._is_asked(row, voter)]
 
     async def outlook(self, found: Found, voter: Voter) -> Outlook:
@@ -272,6 +272,6 @@ class VotingDesk:
         except Unrecorded:
             raise
         except StoreUnavailable:
-            raise AWAY from None
+            raise AWAY.fresh() from None
         except Fault:
-            raise CLOSED from None
+            raise CLOSED.fresh() from None

@@ -30,7 +30,7 @@ def console_app(console: Console) -> ASGIApp:
     async def file(request: Request) -> Response:
         found = console.pages.file(request.path_params["name"], request.path_params["version"])
         if found is None:
-            raise NOT_FOUND
+            raise NOT_FOUND.fresh()
         return found
 
     files = Route(f"{ROOT}/static/{{version}}/{{name}}", file, methods=["GET"])

@@ -40,7 +40,7 @@ class Streams:
     async def _listen(self, request: Request) -> Response:
         await self._console.visitor(request)
         if self._open >= MAX_STREAMS:
-            raise FULL
+            raise FULL.fresh()
         headers = {"X-Accel-Buffering": "no"}  # nginx would keep events until it has a page full
         return _Counted(self._events(), self._place, headers)
 

@@ -55,14 +55,14 @@ async def posted(request: Request, session: Session, site: Site) -> dict[str, st
     _must_be_ours(request, site)
     fields = await _fields(request)
     if not hmac.compare_digest(fields.get("form_secret", "").encode(), session.form_secret.encode()):
-        raise FOREIGN
+        raise FOREIGN.fresh()
     return fields
 
 
 def _must_be_ours(request: Request, site: Site) -> None:
     origins, sites = (request.headers.getlist(name) for name in ("origin", "sec-fetch-site"))
     if origins not in ([], [site.origin]) or sites not in ([], ["same-origin"]) or not origins + sites:
-        raise FOREIGN
+        raise FOREIGN.fresh()
 
 
 async def _fields(request: Request) -> dict[str, str]:

@@ -40,7 +40,7 @@ def login_routes(console: Console) -> list[Route]:
         """Take the issuer's answer; what it gave must open the desk, or there is no session."""
         begun = console.sign_in.read(request, now)
         if begun is None:
-            raise STRANGE
+            raise STRANGE.fresh()
         token = await console.provider.finish(begun, dict(request.query_params))
         try:
             await person_of(f"Bearer {token}", console.voting.world)

@@ -66,7 +66,7 @@ class Provider:
         """Return the access token of whoever signed in. Raises `Rejected` 400 or 502."""
         issuer = answer.get("iss", self._client.issuer.issuer)  # RFC 9207: another issuer's answer is not ours
         if not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode()):
-            raise STRANGE
+            raise STRANGE.fresh()
         if issuer != self._client.issuer.issuer or "code" not in answer:
             raise Rejected(400, "console.sign_in", "The sign-in was not completed. Begin again.")
         told = await self._redeem(answer["code"], begun.verifier)
@@ -74,7 +74,7 @@ class Provider:
         token = told.get("access_token")
         if not isinstance(token, str) or str(told.get("token_type", "")).lower() != "bearer":
             logger.warning("the console's issuer gave no bearer token")
-            raise AWAY
+            raise AWAY.fresh()
         return token
 
     async def _redeem(self, code: str, verifier: str) -> dict[str, Any]:
@@ -93,21 +93,21 @@ class Provider:
         except Unfetchable as error:
             logger.warning("the console's issuer did not give a token: %s", error)
             self._metadata = None  # its address may have changed
-            raise AWAY from None
+            raise AWAY.fresh() from None
         if not isinstance(told, dict):
-            raise AWAY
+            raise AWAY.fresh()
         return told
 
     async def _check(self, id_token: Any, nonce: str) -> None:
         """Check the ID token (OpenID Connect Core, section 3.1.3.7). Raises `Rejected` 400 or 502."""
         if not isinstance(id_token, str):
             logger.warning("the console's issuer gave no ID token: it must speak OpenID Connect")
-            raise AWAY
+            raise AWAY.fresh()
         try:
             claims = await self._tokens.signed(id_token, self._client.issuer.issuer)
         except Refused as refusal:
             logger.warning("the ID token of a sign-in was refused (%s: %s)", refusal.code, refusal.note)
-            raise AWAY from None
+            raise AWAY.fresh() from None
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         expires = claims.get("exp")
@@ -119,7 +119,7 @@ class Provider:
             hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()),
         )
         if not all(fits):
-            raise STRANGE
+            raise STRANGE.fresh()
 
     def _wanted(self) -> dict[str, str]:
         """Return what the access token is to be for: `resource` (RFC 8707), and the older name of some issuers."""
@@ -133,4 +133,4 @@ class Provider:
             return endpoint(self._metadata, name, self._client.issuer)
         except (Unfetchable, ValueError) as error:
             logger.warning("the console cannot reach its issuer: %s", error)
-            raise AWAY from None
+            raise AWAY.fresh() from None

@@ -152,6 +152,6 @@ class _Pages:
 def _check_withdrawal(step: Withdrawal, found: Found, visitor: Visitor, reason: str) -> None:
     """Raises `Rejected` 403 for whom it does not concern, 400 for a reason that is too long."""
     if visitor.voter.id not in those_concerned(step, found.request, found.votes):
-        raise NOT_CONCERNED
+        raise NOT_CONCERNED.fresh()
     if len(reason) > MAX_REASON:
         raise Rejected(400, "approvals.reason", f"A reason has at most {MAX_REASON} characters.")

@@ -139,3 +139,15 @@ def test_every_refusal_code_is_used_and_every_used_code_has_words() -> None:
                     f"{name_of(path)}: {first.value!r}"
                 )
     assert not REFUSALS.keys() - used, "remove these codes, or use them"
+
+
+def test_no_exception_is_raised_twice() -> None:
+    wrong = [
+        f"{name_of(path)}:{node.lineno}"
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id.isupper()
+    ]
+    assert not wrong, (
+        f"each raise adds its frames, with all that is in them, to the same object: raise a fresh one: {wrong}"
+    )
