@@ -188,7 +188,7 @@ class Bounded(HttpToolsProtocol):
             self.refuse(TOO_SLOW)
         if self.idle_since is not None and self.idle_since < now - idle_s:
             self.transport.close()
-        if not self.transport.get_write_buffer_size():
+        if not self._is_untaken():
             self.unread_since = None
         elif self.unread_since is None:
             self.unread_since = now
@@ -202,9 +202,17 @@ class Bounded(HttpToolsProtocol):
 
     def waits_since(self) -> float | None:
         """Return since when it is the client's turn; None while a request is under way here."""
-        if self.transport.get_write_buffer_size():
-            return self.unread_since or self.loop.time()
+        if self._is_untaken():
+            return self.unread_since or self.waiting_since or self.idle_since or self.loop.time()
         return self.waiting_since or self.idle_since
+
+    def _is_untaken(self) -> bool:
+        """Say whether the client has something to take: a part of an answer, or the end of the connection.
+
+        Over TLS what waits for the kernel is in no buffer that we are shown, and once the client has ended its side
+        uvloop sets no time for it: so to be closing and not closed counts.
+        """
+        return self.transport.is_closing() or self.transport.get_write_buffer_size() > 0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Begin to answer a request (called by uvicorn)."""

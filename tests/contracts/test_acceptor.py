@@ -8,15 +8,16 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pdp.cli.lines import Renewal
-from pdp.cli.listener import SHAKING, Server, server_for
+from pdp.cli.listener import SHAKING, Server, server_for, watched
 from pdp.net import trusted
 from pdp.tls import Files
 from tests.contracts.engines import until
-from tests.contracts.test_listener import LAST, echo, serving
+from tests.contracts.test_listener import LAST, echo, large, serving
 from tests.pki import Authority, authority
 
 pytestmark = pytest.mark.promise("serve.handshakes")
@@ -33,11 +34,11 @@ def ours(tmp_path: Path) -> Authority:
 
 
 @asynccontextmanager
-async def shown(ours: Authority, most: int = MOST) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
-    """Serve `echo` over TLS, and yield the server and a context for its callers."""
+async def shown(ours: Authority, most: int = MOST, app: Any = echo) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
+    """Serve `app` over TLS, and yield the server and a context for its callers."""
     pair = ours.issue("server")
     renewal = Renewal(Files(pair.certificate, pair.key))
-    async with serving(server_for(echo, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most)) as server:
+    async with serving(server_for(app, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most)) as server:
         yield server, trusted(ours.ca)
 
 
@@ -52,6 +53,13 @@ async def greeted(port: int, tls: ssl.SSLContext, line: socket.socket | None = N
         with suppress(ConnectionError):
             await writer.wait_closed()
     return answer
+
+
+def heedless(port: int, tls: ssl.SSLContext, asked: bytes = LAST) -> ssl.SSLSocket:
+    """Return a client's end of a connection on which something was asked and nothing is read."""
+    line = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), SOON_S), server_hostname="127.0.0.1")
+    line.sendall(asked)
+    return line
 
 
 async def silent(port: int, stack: ExitStack) -> asyncio.Task[bytes]:
@@ -125,11 +133,6 @@ async def test_a_listener_that_has_no_file_for_who_comes_waits_without_haste_and
 async def test_who_takes_no_goodbye_makes_room_for_those_who_come(ours: Authority) -> None:
     """TLS ends with a word from each side; who leaves us waiting for theirs was counted, and could not be let go of."""
 
-    def heedless(port: int, tls: ssl.SSLContext) -> ssl.SSLSocket:
-        line = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), SOON_S), server_hostname="127.0.0.1")
-        line.sendall(LAST)
-        return line
-
     most = 16
     with ExitStack() as stack:
         async with shown(ours, most) as (server, tls):
@@ -139,3 +142,16 @@ async def test_who_takes_no_goodbye_makes_room_for_those_who_come(ours: Authorit
             await until(lambda: all(c.transport.is_closing() for c in connections), SOON_S)
             for _ in range(3):
                 assert b" 200 " in await greeted(server.port, tls)
+
+
+async def test_who_ends_its_side_and_does_not_take_its_answer_is_given_up_in_time(ours: Authority) -> None:
+    """What waits for the kernel then is in no write buffer that we are shown, and uvloop sets no time for it."""
+    loop, asked = asyncio.get_running_loop(), b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with shown(ours, app=large) as (server, tls), watched(server, every_s=0.05, taken_within_s=0.5, idle_s=0.1):
+        with await asyncio.to_thread(heedless, server.port, tls, asked) as line:
+            connections: Any = server.server_state.connections
+            await until(lambda: [c.cycle and c.cycle.response_started for c in connections] == [True], SOON_S)
+            socket.socket.shutdown(line, socket.SHUT_WR)
+            began = loop.time()
+            await until(lambda: not connections, SOON_S)
+    assert loop.time() - began > 0.4, "nobody is hung up on early"
