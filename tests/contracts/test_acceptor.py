@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pdp.cli.lines import Renewal
-from pdp.cli.listener import SHAKING, Server, server_for, watched
+from pdp.cli.listener import MAX_CONNECTIONS, MAX_SHAKING, SHAKING, Server, server_for, watched
 from pdp.net import trusted
 from pdp.tls import Files
 from tests.contracts.engines import until
@@ -21,8 +21,9 @@ from tests.contracts.test_listener import LAST, echo, large, serving
 from tests.pki import Authority, authority
 
 pytestmark = pytest.mark.promise("serve.handshakes")
-MOST = 64  # connections, handshakes among them
-STRANGERS = 200
+MOST = 512  # connections, handshakes among them
+AT_ONCE = MOST // SHAKING  # handshakes
+STRANGERS = AT_ONCE + AT_ONCE // 2
 SOON_S = 5.0  # half of what a handshake is given
 HELLO = b"\x16\x03\x01\x02\x00\x01"  # how one begins
 
@@ -77,31 +78,67 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
     return b""
 
 
+def shaking(server: Server) -> int:
+    """Return how many handshakes are under way."""
+    acceptor: Any = server.servers[0]
+    return int(acceptor.shaking)
+
+
 async def test_who_never_shakes_hands_makes_room_for_those_who_do(ours: Authority) -> None:
     with ExitStack() as stack:
         async with shown(ours) as (server, tls):
             silently = [await silent(server.port, stack) for _ in range(STRANGERS)]
             assert b" 200 " in await greeted(server.port, tls)
-            await until(lambda: sum(not task.done() for task in silently) < MOST, SOON_S)
-            assert not any(task.done() for task in silently[-MOST // 2 :]), "the oldest went first"
+            await until(lambda: sum(not task.done() for task in silently) <= AT_ONCE, SOON_S)
+            assert not any(task.done() for task in silently[-AT_ONCE // 2 :]), "the oldest went first"
+        await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_nobody_gives_way_but_for_one_who_comes(ours: Authority) -> None:
+    with ExitStack() as stack:
+        async with shown(ours) as (server, _):
+            silently = [await silent(server.port, stack) for _ in range(AT_ONCE + 1)]
+            await until(silently[0].done, SOON_S)
+            assert shaking(server) == AT_ONCE
+            assert not any(task.done() for task in silently[1:])
         await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
 
 
 async def test_callers_in_great_number_leave_a_part_of_the_places_to_who_shakes_hands(ours: Authority) -> None:
-    async with shown(ours) as (server, tls):
+    most = 64
+    async with shown(ours, most) as (server, tls):
         with ExitStack() as stack:
-            for _ in range(MOST):
+            for _ in range(most):
                 _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
                 stack.callback(lambda one: one.transport.abort(), writer)
-            silently = [await silent(server.port, stack) for _ in range(MOST)]
-
-            def shaking() -> int:
-                return sum(not task.done() for task in silently)
-
-            await until(lambda: shaking() + len(server.server_state.connections) <= MOST, SOON_S)
-            assert shaking() >= MOST // SHAKING
+            silently = [await silent(server.port, stack) for _ in range(most // SHAKING)]
+            await until(lambda: shaking(server) == most // SHAKING, SOON_S)
+            assert len(server.server_state.connections) <= most - most // SHAKING
             assert b" 200 " in await greeted(server.port, tls)
         await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_strangers_hold_no_more_handshakes_than_memory_is_set_aside_for_though_places_are_free(
+    ours: Authority,
+) -> None:
+    with ExitStack() as stack:
+        async with shown(ours, 2 * MAX_CONNECTIONS) as (server, tls):
+            silently = [await silent(server.port, stack) for _ in range(MAX_SHAKING + AT_ONCE)]
+            await until(lambda: shaking(server) >= MAX_SHAKING, SOON_S)
+            assert b" 200 " in await greeted(server.port, tls)
+            assert shaking(server) <= MAX_SHAKING
+        await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_all_callers_may_come_back_at_once(ours: Authority) -> None:
+    """As after a restart: who finds no room for its handshake waits its turn, and nobody's is ended for it."""
+    callers = MOST - AT_ONCE
+    with ExitStack() as stack:
+        async with shown(ours) as (server, tls), asyncio.timeout(6 * SOON_S):
+            coming = [asyncio.open_connection("127.0.0.1", server.port, ssl=tls) for _ in range(callers)]
+            for _, writer in await asyncio.gather(*coming):
+                stack.callback(lambda one: one.transport.abort(), writer)
+            await until(lambda: len(server.server_state.connections) == callers, SOON_S)
 
 
 async def test_a_service_that_stops_ends_the_handshakes_under_way_at_once(ours: Authority) -> None:
