@@ -6,6 +6,7 @@ costs us nothing: all callers may come back at once. Then the oldest ends, so th
 """
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 AT_A_TIME = 64  # connections taken in before others have their turn, so that a flood of them holds nobody up
 LOOK_AGAIN_S = 0.005  # when there is no room: a few honest handshakes end meanwhile
 PATIENT_FOR = 100  # such looks, in which no handshake gives way: half a second, and longer where a turn of the loop is
+SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})  # files or memory
 AGAIN_AFTER_S = 0.5  # after an accept for which there was no file or memory: what ends meanwhile gives some back
 
 
@@ -86,9 +88,9 @@ class Acceptor:
                 line, _ = bound.accept()
             except (BlockingIOError, InterruptedError):
                 return  # nobody, or another worker was faster
-            except ConnectionError:
-                continue  # gone before its turn
             except OSError as error:
+                if error.errno not in SHORT_OF:
+                    continue  # what became of that one connection before its turn: accept(2) passes it on
                 self._pause(bound, error)
                 return
             self._short = False

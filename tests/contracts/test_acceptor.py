@@ -1,6 +1,7 @@
 """Whoever has not shaken hands holds one of few places, and the oldest gives way: no stranger keeps a caller out."""
 
 import asyncio
+import errno
 import os
 import resource
 import socket
@@ -35,11 +36,13 @@ def ours(tmp_path: Path) -> Authority:
 
 
 @asynccontextmanager
-async def shown(ours: Authority, most: int = MOST, app: Any = echo) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
-    """Serve `app` over TLS, and yield the server and a context for its callers."""
+async def shown(
+    ours: Authority, most: int = MOST, app: Any = echo, *bound: socket.socket
+) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
+    """Serve `app` over TLS, on `bound` if there is one, and yield the server and a context for its callers."""
     pair = ours.issue("server")
     renewal = Renewal(Files(pair.certificate, pair.key))
-    async with serving(server_for(app, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most)) as server:
+    async with serving(server_for(app, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most), *bound) as server:
         yield server, trusted(ours.ca)
 
 
@@ -165,6 +168,32 @@ async def test_a_listener_that_has_no_file_for_who_comes_waits_without_haste_and
                 resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
             assert b" 200 " in await greeted(server.port, tls, waiting)
     assert len(caplog.records) == 1, "said once"
+
+
+class Unlucky(socket.socket):
+    """A listening socket whose first connection ended on the network before it was taken: accept(2) passes that on."""
+
+    error = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Fail once, then accept."""
+        error, self.error = self.error, 0
+        if error:
+            raise OSError(error, os.strerror(error))
+        return super().accept()
+
+
+@pytest.mark.parametrize("error", [errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ECONNABORTED, errno.EPROTO])
+async def test_what_became_of_one_connection_on_its_way_holds_up_no_other(
+    ours: Authority, error: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bound = Unlucky()
+    bound.bind(("127.0.0.1", 0))
+    bound.error = error
+    async with shown(ours, MOST, echo, bound) as (server, tls):
+        assert b" 200 " in await greeted(server.port, tls)
+    assert bound.error == 0
+    assert not caplog.records, "it was taken for a want of files, and everybody waited"
 
 
 async def test_who_takes_no_goodbye_makes_room_for_those_who_come(ours: Authority) -> None:

@@ -37,9 +37,9 @@ async def large(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(server: Server) -> AsyncIterator[Server]:
-    """Serve as long as the context lasts."""
-    task = asyncio.create_task(server.serve())
+async def serving(server: Server, *bound: socket.socket) -> AsyncIterator[Server]:
+    """Serve as long as the context lasts, on these sockets or on one of the server's own."""
+    task = asyncio.create_task(server.serve(list(bound) or None))
     await until(lambda: server.started, PATIENCE_S)
     try:
         yield server
