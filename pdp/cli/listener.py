@@ -35,7 +35,8 @@ IDLE_S = 5.0  # a connection is kept so long for its next request, as uvicorn ha
 LOOK_EVERY_S = 1.0
 MAX_CONNECTIONS = 4096  # open at the same time; a hundred adapters with pools of 16 need fewer
 FILES_KEPT = 256  # for the log, the store and the engine, whatever connects to us
-SHAKING = 8  # one place in so many is kept for TLS handshakes: a core ends a few hundred in a round trip
+SHAKING = 8  # one place in so many is kept for TLS handshakes
+MAX_SHAKING = 512  # of those at most: each holds up to 300 KB (uvloop reads into 256 KiB), and anybody can begin one
 MADE_ROOM = 16  # one part in so many is closed when the house is full, so that not every arrival looks at all
 
 
@@ -188,7 +189,7 @@ class Bounded(HttpToolsProtocol):
             self.refuse(TOO_SLOW)
         if self.idle_since is not None and self.idle_since < now - idle_s:
             self.transport.close()
-        if not self.transport.get_write_buffer_size():
+        if not self._is_untaken():
             self.unread_since = None
         elif self.unread_since is None:
             self.unread_since = now
@@ -202,9 +203,17 @@ class Bounded(HttpToolsProtocol):
 
     def waits_since(self) -> float | None:
         """Return since when it is the client's turn; None while a request is under way here."""
-        if self.transport.get_write_buffer_size():
-            return self.unread_since or self.loop.time()
+        if self._is_untaken():
+            return self.unread_since or self.waiting_since or self.idle_since or self.loop.time()
         return self.waiting_since or self.idle_since
+
+    def _is_untaken(self) -> bool:
+        """Say whether the client has something to take: a part of an answer, or the end of the connection.
+
+        Over TLS what waits for the kernel is in no buffer that we are shown, and once the client has ended its side
+        uvloop sets no time for it: so to be closing and not closed counts.
+        """
+        return self.transport.is_closing() or self.transport.get_write_buffer_size() > 0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Begin to answer a request (called by uvicorn)."""
@@ -254,14 +263,14 @@ class Server(uvicorn.Server):
     """uvicorn, but a signal only ends `serve`: re-raising it would kill us before OPA and the log are closed.
 
     `on_stop` is called when it is told to stop, so that requests which are held until there is news end at once. `tls`
-    is asked for a context for each connection; `places` are there for connections and handshakes.
+    is asked for a context for each connection; so many of them may be `shaking` hands at the same time.
     """
 
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None], tls: Context | None, places: int) -> None:
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None], tls: Context | None, shaking: int) -> None:
         super().__init__(config)
         self._on_stop = on_stop
         self._tls = tls
-        self._places = places
+        self._shaking = shaking
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen (called by `serve`). With TLS by ourselves: uvicorn would let strangers hold any number of handshakes.
@@ -274,19 +283,12 @@ class Server(uvicorn.Server):
         known = self.config
         try:
             bound = sockets or await bound_sockets(known.host, known.port)
-            acceptor = Acceptor(bound, self._protocol, self._tls, self._room, ARRIVES_WITHIN_S)
+            acceptor = Acceptor(bound, self._protocol, self._tls, self._shaking, ARRIVES_WITHIN_S)
             acceptor.start(known.backlog)
         except OSError as error:
             raise Fault(f"Nothing can listen at {known.host}:{known.port} ({error.strerror}): see what does.") from None
         self.servers = [cast("asyncio.Server", acceptor)]  # as far as uvicorn asks it
         self.started = True
-
-    def _room(self) -> int:
-        """Return how many handshakes may be under way: those for which there are places free, and a part in any case.
-
-        So all callers may come back at once after a restart.
-        """
-        return max(1, self._places // SHAKING, self._places - len(self.server_state.connections))
 
     def _protocol(self) -> asyncio.Protocol:
         known = cast("Any", self.config)
@@ -332,12 +334,12 @@ def server_for(
     TLS handshakes among them; by default as many as leave files for everything else.
     """
     places = most or most_connections()
-    taken = max(1, places - places // SHAKING) if tls else places
+    shaking = max(1, min(MAX_SHAKING, places // SHAKING)) if tls else 0
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=partial(Bounded, most=taken),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(Bounded, most=max(1, places - shaking)),  # type: ignore[arg-type]  # uvicorn only calls it
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -346,7 +348,7 @@ def server_for(
         ws="none",
         timeout_graceful_shutdown=grace_s,
     )
-    return Server(config, on_stop, tls, places)
+    return Server(config, on_stop, tls, shaking)
 
 
 @asynccontextmanager

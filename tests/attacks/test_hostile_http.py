@@ -6,6 +6,7 @@ On uvloop, as the service runs; where the line can make a difference, over TLS t
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -331,22 +332,29 @@ async def test_what_is_neither_head_nor_body_is_bounded(either: Door, begun: byt
     await either.serves()
 
 
-async def test_who_does_not_take_its_answers_is_hung_up_on(door: Door) -> None:
-    taker = socket.socket()
-    taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that little is held for it on the way
-    taker.connect(("127.0.0.1", door.port))
+def greedy(door: Door) -> socket.socket:
+    """Return a client's end of a connection on which little is held for it on the way."""
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.settimeout(PATIENCE_S)
+    line.connect(("127.0.0.1", door.port))
+    return door.tls.wrap_socket(line, server_hostname="127.0.0.1") if door.tls else line
+
+
+async def test_who_does_not_take_its_answers_is_hung_up_on(either: Door) -> None:
+    loop, taker = asyncio.get_running_loop(), await asyncio.to_thread(greedy, either)
+    name = taker.getsockname()
     taker.setblocking(False)
-    loop, name = asyncio.get_running_loop(), taker.getsockname()
     asked = request("/openapi.json", method="GET") * (MAX_AHEAD - 1)
     end = loop.time() + PATIENCE_S
     with taker:
-        while any(getattr(c, "client", None) == name for c in door.server.server_state.connections) or asked:
+        while any(getattr(c, "client", None) == name for c in either.server.server_state.connections) or asked:
             assert loop.time() < end, "the connection of a client that takes nothing is still open"
-            with suppress(BlockingIOError, ConnectionError):
+            with suppress(BlockingIOError, ConnectionError, ssl.SSLError):
                 taker.send(asked or request("/openapi.json", method="GET"))
             asked = b""
             await asyncio.sleep(0.02)
-    await door.serves()
+    await either.serves()
 
 
 async def test_idle_connections_in_great_number_keep_nobody_out(either: Door) -> None:

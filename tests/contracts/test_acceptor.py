@@ -1,6 +1,7 @@
 """Whoever has not shaken hands holds one of few places, and the oldest gives way: no stranger keeps a caller out."""
 
 import asyncio
+import errno
 import os
 import resource
 import socket
@@ -8,20 +9,22 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pdp.cli.lines import Renewal
-from pdp.cli.listener import SHAKING, Server, server_for
+from pdp.cli.listener import MAX_CONNECTIONS, MAX_SHAKING, SHAKING, Server, server_for, watched
 from pdp.net import trusted
 from pdp.tls import Files
 from tests.contracts.engines import until
-from tests.contracts.test_listener import LAST, echo, serving
+from tests.contracts.test_listener import LAST, echo, large, serving
 from tests.pki import Authority, authority
 
 pytestmark = pytest.mark.promise("serve.handshakes")
-MOST = 64  # connections, handshakes among them
-STRANGERS = 200
+MOST = 512  # connections, handshakes among them
+AT_ONCE = MOST // SHAKING  # handshakes
+STRANGERS = AT_ONCE + AT_ONCE // 2
 SOON_S = 5.0  # half of what a handshake is given
 HELLO = b"\x16\x03\x01\x02\x00\x01"  # how one begins
 
@@ -33,11 +36,13 @@ def ours(tmp_path: Path) -> Authority:
 
 
 @asynccontextmanager
-async def shown(ours: Authority, most: int = MOST) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
-    """Serve `echo` over TLS, and yield the server and a context for its callers."""
+async def shown(
+    ours: Authority, most: int = MOST, app: Any = echo, *bound: socket.socket
+) -> AsyncIterator[tuple[Server, ssl.SSLContext]]:
+    """Serve `app` over TLS, on `bound` if there is one, and yield the server and a context for its callers."""
     pair = ours.issue("server")
     renewal = Renewal(Files(pair.certificate, pair.key))
-    async with serving(server_for(echo, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most)) as server:
+    async with serving(server_for(app, "127.0.0.1", 0, grace_s=1, tls=renewal.context, most=most), *bound) as server:
         yield server, trusted(ours.ca)
 
 
@@ -52,6 +57,13 @@ async def greeted(port: int, tls: ssl.SSLContext, line: socket.socket | None = N
         with suppress(ConnectionError):
             await writer.wait_closed()
     return answer
+
+
+def heedless(port: int, tls: ssl.SSLContext, asked: bytes = LAST) -> ssl.SSLSocket:
+    """Return a client's end of a connection on which something was asked and nothing is read."""
+    line = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), SOON_S), server_hostname="127.0.0.1")
+    line.sendall(asked)
+    return line
 
 
 async def silent(port: int, stack: ExitStack) -> asyncio.Task[bytes]:
@@ -69,31 +81,67 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
     return b""
 
 
+def shaking(server: Server) -> int:
+    """Return how many handshakes are under way."""
+    acceptor: Any = server.servers[0]
+    return int(acceptor.shaking)
+
+
 async def test_who_never_shakes_hands_makes_room_for_those_who_do(ours: Authority) -> None:
     with ExitStack() as stack:
         async with shown(ours) as (server, tls):
             silently = [await silent(server.port, stack) for _ in range(STRANGERS)]
             assert b" 200 " in await greeted(server.port, tls)
-            await until(lambda: sum(not task.done() for task in silently) < MOST, SOON_S)
-            assert not any(task.done() for task in silently[-MOST // 2 :]), "the oldest went first"
+            await until(lambda: sum(not task.done() for task in silently) <= AT_ONCE, SOON_S)
+            assert not any(task.done() for task in silently[-AT_ONCE // 2 :]), "the oldest went first"
+        await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_nobody_gives_way_but_for_one_who_comes(ours: Authority) -> None:
+    with ExitStack() as stack:
+        async with shown(ours) as (server, _):
+            silently = [await silent(server.port, stack) for _ in range(AT_ONCE + 1)]
+            await until(silently[0].done, SOON_S)
+            assert shaking(server) == AT_ONCE
+            assert not any(task.done() for task in silently[1:])
         await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
 
 
 async def test_callers_in_great_number_leave_a_part_of_the_places_to_who_shakes_hands(ours: Authority) -> None:
-    async with shown(ours) as (server, tls):
+    most = 64
+    async with shown(ours, most) as (server, tls):
         with ExitStack() as stack:
-            for _ in range(MOST):
+            for _ in range(most):
                 _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
                 stack.callback(lambda one: one.transport.abort(), writer)
-            silently = [await silent(server.port, stack) for _ in range(MOST)]
-
-            def shaking() -> int:
-                return sum(not task.done() for task in silently)
-
-            await until(lambda: shaking() + len(server.server_state.connections) <= MOST, SOON_S)
-            assert shaking() >= MOST // SHAKING
+            silently = [await silent(server.port, stack) for _ in range(most // SHAKING)]
+            await until(lambda: shaking(server) == most // SHAKING, SOON_S)
+            assert len(server.server_state.connections) <= most - most // SHAKING
             assert b" 200 " in await greeted(server.port, tls)
         await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_strangers_hold_no_more_handshakes_than_memory_is_set_aside_for_though_places_are_free(
+    ours: Authority,
+) -> None:
+    with ExitStack() as stack:
+        async with shown(ours, 2 * MAX_CONNECTIONS) as (server, tls):
+            silently = [await silent(server.port, stack) for _ in range(MAX_SHAKING + AT_ONCE)]
+            await until(lambda: shaking(server) >= MAX_SHAKING, SOON_S)
+            assert b" 200 " in await greeted(server.port, tls)
+            assert shaking(server) <= MAX_SHAKING
+        await asyncio.wait_for(asyncio.gather(*silently), SOON_S)
+
+
+async def test_all_callers_may_come_back_at_once(ours: Authority) -> None:
+    """As after a restart: who finds no room for its handshake waits its turn, and nobody's is ended for it."""
+    callers = MOST - AT_ONCE
+    with ExitStack() as stack:
+        async with shown(ours) as (server, tls), asyncio.timeout(6 * SOON_S):
+            coming = [asyncio.open_connection("127.0.0.1", server.port, ssl=tls) for _ in range(callers)]
+            for _, writer in await asyncio.gather(*coming):
+                stack.callback(lambda one: one.transport.abort(), writer)
+            await until(lambda: len(server.server_state.connections) == callers, SOON_S)
 
 
 async def test_a_service_that_stops_ends_the_handshakes_under_way_at_once(ours: Authority) -> None:
@@ -122,13 +170,34 @@ async def test_a_listener_that_has_no_file_for_who_comes_waits_without_haste_and
     assert len(caplog.records) == 1, "said once"
 
 
+class Unlucky(socket.socket):
+    """A listening socket whose first connection ended on the network before it was taken: accept(2) passes that on."""
+
+    error = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Fail once, then accept."""
+        error, self.error = self.error, 0
+        if error:
+            raise OSError(error, os.strerror(error))
+        return super().accept()
+
+
+@pytest.mark.parametrize("error", [errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ECONNABORTED, errno.EPROTO])
+async def test_what_became_of_one_connection_on_its_way_holds_up_no_other(
+    ours: Authority, error: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bound = Unlucky()
+    bound.bind(("127.0.0.1", 0))
+    bound.error = error
+    async with shown(ours, MOST, echo, bound) as (server, tls):
+        assert b" 200 " in await greeted(server.port, tls)
+    assert bound.error == 0
+    assert not caplog.records, "it was taken for a want of files, and everybody waited"
+
+
 async def test_who_takes_no_goodbye_makes_room_for_those_who_come(ours: Authority) -> None:
     """TLS ends with a word from each side; who leaves us waiting for theirs was counted, and could not be let go of."""
-
-    def heedless(port: int, tls: ssl.SSLContext) -> ssl.SSLSocket:
-        line = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), SOON_S), server_hostname="127.0.0.1")
-        line.sendall(LAST)
-        return line
 
     most = 16
     with ExitStack() as stack:
@@ -139,3 +208,16 @@ async def test_who_takes_no_goodbye_makes_room_for_those_who_come(ours: Authorit
             await until(lambda: all(c.transport.is_closing() for c in connections), SOON_S)
             for _ in range(3):
                 assert b" 200 " in await greeted(server.port, tls)
+
+
+async def test_who_ends_its_side_and_does_not_take_its_answer_is_given_up_in_time(ours: Authority) -> None:
+    """What waits for the kernel then is in no write buffer that we are shown, and uvloop sets no time for it."""
+    loop, asked = asyncio.get_running_loop(), b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with shown(ours, app=large) as (server, tls), watched(server, every_s=0.05, taken_within_s=0.5, idle_s=0.1):
+        with await asyncio.to_thread(heedless, server.port, tls, asked) as line:
+            connections: Any = server.server_state.connections
+            await until(lambda: [c.cycle and c.cycle.response_started for c in connections] == [True], SOON_S)
+            socket.socket.shutdown(line, socket.SHUT_WR)
+            began = loop.time()
+            await until(lambda: not connections, SOON_S)
+    assert loop.time() - began > 0.4, "nobody is hung up on early"

@@ -27,10 +27,19 @@ async def echo(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with more than the kernel holds for a client where it is asked for, and as `echo` does elsewhere."""
+    if scope["path"] != "/large":
+        await echo(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+    await send({"type": "http.response.body", "body": b"x" * LARGE})
+
+
 @asynccontextmanager
-async def serving(server: Server) -> AsyncIterator[Server]:
-    """Serve as long as the context lasts."""
-    task = asyncio.create_task(server.serve())
+async def serving(server: Server, *bound: socket.socket) -> AsyncIterator[Server]:
+    """Serve as long as the context lasts, on these sockets or on one of the server's own."""
+    task = asyncio.create_task(server.serve(list(bound) or None))
     await until(lambda: server.started, PATIENCE_S)
     try:
         yield server
@@ -137,13 +146,6 @@ async def test_who_comes_is_not_sent_away_for_room_that_another_can_make() -> No
 
 @pytest.mark.parametrize("then", [b"keep-alive", b"close"])
 async def test_who_does_not_take_an_answer_makes_room_for_those_who_come(then: bytes) -> None:
-    async def large(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/":
-            await echo(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
-        await send({"type": "http.response.body", "body": b"x" * LARGE})
-
     most, loop = 8, asyncio.get_running_loop()
     async with serving(server_for(large, "127.0.0.1", 0, grace_s=1, most=most)) as server:
         with ExitStack() as stack:

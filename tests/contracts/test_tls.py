@@ -1,6 +1,7 @@
 """TLS of the listener, with real certificates: who gets in, who does not, and what either is told."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from pdp.errors import Fault
 from pdp.net import JsonClient, NoReply, trusted
 from pdp.settings import Settings
 from pdp.tls import Files, listener_context
+from tests.contracts.engines import until
 from tests.contracts.test_listener import serving
 from tests.pki import Authority, Pair, authority, pem_of
 
@@ -194,9 +196,26 @@ async def test_a_certificate_with_another_kind_of_key_is_shown_instead_of_the_ol
     assert len(shown) == 4
 
 
-async def test_a_certificate_that_was_replaced_before_the_first_look_is_noticed(place: Place) -> None:
-    renewal = Renewal(place.files())
-    _renewed(place, place.ours.issue("next"))
+async def test_a_certificate_that_was_replaced_while_it_was_read_is_noticed_at_the_first_look(place: Place) -> None:
+    """A pipe in its place shows when reading has begun, and holds it up until the file is another."""
+    file, pipes = place.server.certificate, list[int]()
+    pem = file.read_bytes()
+    file.unlink()
+    os.mkfifo(file)
+    loading = asyncio.create_task(asyncio.to_thread(Renewal, place.files()))
+
+    def begun() -> bool:
+        with suppress(OSError):  # nobody reads yet
+            pipes.append(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(pipes)
+
+    await until(begun, PATIENCE_S)
+    new = file.with_suffix(".new")
+    new.write_bytes(pem)
+    new.replace(file)
+    with os.fdopen(pipes[0], "wb") as pipe:
+        pipe.write(pem)
+    renewal = await loading
     before = renewal.context()
     await renewal.look()
     assert renewal.context() is not before
