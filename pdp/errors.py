@@ -234,7 +234,7 @@ class Rejected(PdpError):
         self.headers = headers or {}
 
     def fresh(self) -> "Rejected":
-        """Return one like this to raise: one that is raised again keeps the frames of each time, and what is in them."""
+        """Return one like this to raise: what is raised again keeps the frames of each time, and what is in them."""
         return Rejected(self.status, self.code, self.title, headers=self.headers)
 
 
