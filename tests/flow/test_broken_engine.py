@@ -24,7 +24,7 @@ from tests.flow.test_faults import asking, ready, recorded, said
 from tests.service import Bench, running
 
 DEADLINE_S = 0.3
-SLACK_S = 1.5  # a busy machine
+SLACK_S = 3.0  # a busy machine: pauses of two seconds were seen
 ERRORS = {f"a {status}": ok(b"{}").replace(b"200 OK", b"%d Failed" % status) for status in (400, 404, 500, 503)}
 
 
