@@ -1,7 +1,6 @@
 """`pdp serve`: run the service until it is told to stop."""
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -14,12 +13,12 @@ from ..app import open_service
 from ..settings import Settings, load
 from .lines import Renewal, must_not_be_overheard, renewing, tls_of, url_at
 from .listener import server_for, watched
+from .memory import share_arenas, spare_collections
 from .secluded import keep_to_ourselves
 from .workers import die_with, serve_by_workers
 
 MOST_WORKERS = 64
 CLOSES_WITHIN_S = 10  # for the log, the store and OPA, after that
-YOUNG_OBJECTS = 50_000  # more than 16 decisions under way hold; a few megabytes of garbage at most
 GRACE_S = 5  # seconds that requests in flight get when we are told to stop
 
 Announce = Callable[[str], Awaitable[None]]
@@ -52,6 +51,7 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     must_not_be_overheard(settings)
     keep_to_ourselves()
+    share_arenas()
     if workers is not None and workers > 1:
         if dev:
             raise click.UsageError("--dev serves with one process")
@@ -76,7 +76,7 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
     renewal = Renewal(files) if files else None
     tls = renewal.context if renewal else None
     async with open_service(settings) as service:
-        _spare_collections()
+        spare_collections()
         server = server_for(service.app, settings.host, settings.port, GRACE_S, service.hush, tls)
         serving = asyncio.create_task(server.serve([shared] if shared else None))
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers no event to wait for
@@ -89,14 +89,3 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
 
 async def _say(url: str) -> None:
     click.echo(f"pdp serves on {url}")
-
-
-def _spare_collections() -> None:
-    """Let the collector of reference cycles pass over what is there for good, and look less often.
-
-    A service holds far more than 100,000 objects, and each decision made the collector look at some of them once more:
-    70 of 550 us of CPU.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
