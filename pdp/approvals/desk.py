@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -37,6 +37,14 @@ MAX_LISTED = 200  # requests in one answer; an inbox that is longer is not read
 MAX_PAGES = 25  # of as many requests each, looked through for one inbox: more than callers of one service may have open
 MAX_DENIED = 3  # earlier refusals on the page of a request: a habit shows, and each is looked at for who may see it
 UNKNOWN = Rejected(404, "approvals.unknown", "There is no such request.")
+SWEEPS_WITHIN_S = 0.5  # who looks at requests does not wait longer for others' to be marked
+ACTS_WITHIN_S = 4.0  # a write takes milliseconds; a person whom nobody answers asks again
+UNSURE = Rejected(
+    503,
+    "store.unavailable",
+    "The store takes too long: look at the request again, to see whether this was done.",
+    headers={"Retry-After": "1"},
+)
 AWAY = Rejected(503, "store.unavailable", "Requests cannot be looked up now.", headers={"Retry-After": "1"})
 CLOSED = Rejected(409, "approvals.closed", "It is no longer open.")
 
@@ -75,6 +83,7 @@ class VotingDesk:
     world: World
     bulletin: Bulletin
     voted: Voted = lambda _vote, _after_s: None
+    sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def office(self) -> Office:
@@ -112,7 +121,7 @@ class VotingDesk:
         found = await look()
         while found.request["state"] == "open" and (left := until - loop.time()) > 0 and not self.bulletin.hushed:
             await self.bulletin.wait(left)
-            await requests.sweep(self.office)
+            await self._swept()
             found = await look()
         return found
 
@@ -121,7 +130,7 @@ class VotingDesk:
 
         Raises `Rejected` 503.
         """
-        await self._done(requests.sweep(self.office))
+        await self._swept()
         answers: dict[bytes, bool] = {}  # requests that differ in nothing policy looks at are asked about once
         listed: list[Row] = []
         async for row in self._all_open():
@@ -266,9 +275,21 @@ class VotingDesk:
         except Refused as refusal:
             raise Rejected(503, refusal.code, refusal.meaning.title, headers={"Retry-After": "1"}) from None
 
+    async def _swept(self) -> None:
+        """Mark what ran out, if that is soon done and nobody is at it. Nothing depends on it: it is done again soon."""
+        if self.sweeping.locked():
+            return
+        by = asyncio.get_running_loop().time() + SWEEPS_WITHIN_S
+        async with self.sweeping:
+            with suppress(StoreUnavailable, Unrecorded, TimeoutError):
+                await self.world.deadlines.keep(by, requests.sweep(self.office))
+
     async def _done(self, work: Awaitable[Any]) -> None:
+        by = asyncio.get_running_loop().time() + ACTS_WITHIN_S
         try:
-            await work
+            await self.world.deadlines.keep(by, work)
+        except TimeoutError:
+            raise UNSURE.fresh() from None
         except Unrecorded:
             raise
         except StoreUnavailable:

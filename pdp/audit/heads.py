@@ -27,6 +27,7 @@ from .entry import Head, digest_of
 from .log import Log
 from .read import Reader
 
+LAST_KEPT_WITHIN_S = 3.0  # at a stop; the next start goes on from what was kept before
 KEPT_EVERY_S = 5.0  # one sync and one row of the store; also how much of a cut may go unnoticed
 TAG = "mcp-pdp/log-head/v1"
 
@@ -85,8 +86,9 @@ class Heads:
     async def close(self) -> None:
         """Keep the last head, as far as that is possible now."""
         await self._keeping.close()
-        with contextlib.suppress(Unrecorded, StoreUnavailable):
-            await self._keep()
+        with contextlib.suppress(Unrecorded, StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(LAST_KEPT_WITHIN_S):
+                await self._keep()
 
     async def _keep(self) -> None:
         if self._log.committed == self._kept:

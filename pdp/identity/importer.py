@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from ..audit.office import Office
 from ..errors import Fault
-from ..store.changes import append, latest, lock
+from ..store.changes import append, latest
 from ..store.feeds import SHAPES, Difference, apply_rows, names_of, nested_groups, unknown_names
-from ..store.sql import Store, transaction
+from ..store.sql import Store, changing
 from .feed import Feed
 from .rows import Rows, wanted_rows
 
@@ -61,8 +61,7 @@ async def import_identity(
         raise Fault(f"The feed is of {feed.source}: it cannot prune {how.prune}. Nothing was changed.")
     rows = wanted_rows(feed)
     _must_say_once(rows)
-    async with transaction(store) as connection:
-        await lock(connection)  # what we write depends on what we read
+    async with changing(store) as connection:  # what we write depends on what we read
         if how.expected is not None and how.expected != await latest(connection, "identity"):
             raise MovedOn("The store has changed since: look again. Nothing was changed.")
         _must_know(await unknown_names(connection, rows))

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from ..audit.office import Office
 from ..errors import Fault
-from ..store.changes import lock
 from ..store.revocations import (
     Kind,
     Name,
@@ -21,7 +20,7 @@ from ..store.revocations import (
     remove_revocation,
     revoked_because,
 )
-from ..store.sql import StoreConnection, transaction
+from ..store.sql import StoreConnection, changing
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 OF_AN_ISSUER = frozenset({"client", "session"})  # known only by the name their issuer gives them
@@ -64,8 +63,7 @@ async def revoke(office: Office, target: Target, by: str, reason: str, *, everyt
     """
     must_be_a_target(target, everything=everything)
     done: list[Target] = []
-    async with transaction(office.store) as connection:
-        await lock(connection)  # what an import under way brings is stopped too
+    async with changing(office.store) as connection:  # what an import under way brings is stopped too
         if target.kind not in OF_AN_ISSUER and not await registered(connection, target.kind, target.id):
             raise NotRegistered(f"No {target.kind} is registered as {target.id}: see `pdp identity show`.")
         for one, why in await _meant(connection, target, reason, everything=everything):
@@ -91,8 +89,7 @@ async def _meant(
 async def reinstate(office: Office, target: Target, by: str, reason: str) -> Reinstated:
     """Let `target` act again, as far as its feed says it may. Raises `Fault`, `Unrecorded`, `StoreUnavailable`."""
     must_be_a_target(target)
-    async with transaction(office.store) as connection:
-        await lock(connection)
+    async with changing(office.store) as connection:
         names = await revoked_because(connection, _with(target))
         done = []
         for one in [target, *(Target("client", name, issuer) for issuer, name in names)]:

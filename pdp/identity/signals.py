@@ -13,10 +13,9 @@ from msgspec import Meta, Struct
 
 from ..audit.office import Office
 from ..errors import Fault
-from ..store.changes import lock
 from ..store.revocations import registered
 from ..store.signals import add_signal, count_signals, forget_expired, remove_signal, stored_signal
-from ..store.sql import transaction
+from ..store.sql import changing
 from ..times import rfc3339
 from .feed import Id, Text, Time
 from .risk import Kind as Weighing
@@ -73,8 +72,7 @@ async def receive(office: Office, body: SignalBody, source: str, weights: Weight
     Raises `Fault` for one that cannot be, `Contradicted`, `NotConcerned`, `Unrecorded` and `StoreUnavailable`.
     """
     now = office.now()
-    async with transaction(office.store) as connection:
-        await lock(connection)  # the same signal may arrive twice at once
+    async with changing(office.store) as connection:  # the same signal may arrive twice at once
         known = await stored_signal(connection, stored_id(source, body.id))
         if known is not None:
             return _the_same(msgspec.convert(known, Taken), body)
@@ -91,8 +89,7 @@ async def receive(office: Office, body: SignalBody, source: str, weights: Weight
 
 async def withdraw(office: Office, identifier: str, source: str) -> Taken:
     """Take a signal back, by the source that sent it. Raises `NotConcerned`, `Unrecorded` and `StoreUnavailable`."""
-    async with transaction(office.store) as connection:
-        await lock(connection)
+    async with changing(office.store) as connection:
         known = await stored_signal(connection, stored_id(source, identifier))
         if known is None:
             raise NotConcerned(f"{source} has no signal {identifier}.")

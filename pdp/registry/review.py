@@ -14,9 +14,8 @@ from msgspec import Struct
 from ..audit.office import Office
 from ..errors import Fault
 from ..query import ToolRef, definition_digest
-from ..store.changes import lock
 from ..store.registry import Row, add_tools, change_tool, read_tools
-from ..store.sql import transaction
+from ..store.sql import changing
 from ..times import rfc3339
 from .arguments import Checker
 from .definitions import Definition
@@ -42,8 +41,7 @@ async def submit(office: Office, server: str, definitions: list[dict[str, Any]],
     """
     named = named_definitions(server, definitions)
     now = office.now()
-    async with transaction(office.store) as connection:
-        await lock(connection)
+    async with changing(office.store) as connection:
         rows = await read_tools(connection, {(server, name) for name, _ in named})
         known: dict[tuple[str, str], Status] = {(row["name"], row["digest"]): row["status"] for row in rows}
         fresh = [key for key in named if key not in known]
@@ -61,8 +59,7 @@ async def approve(office: Office, tool: ToolRef, review: Review, by: str) -> Def
     `StoreUnavailable`.
     """
     now = office.now()
-    async with transaction(office.store) as connection:
-        await lock(connection)
+    async with changing(office.store) as connection:
         rows = await read_tools(connection, {(tool.server, tool.name)})
         chosen = _choose(rows, tool, "submitted")
         step: Step = "review" if chosen["status"] == "approved" else "approve"
@@ -91,8 +88,7 @@ async def revoke(office: Office, tool: ToolRef, reason: str, by: str) -> Definit
 
 async def _move(office: Office, tool: ToolRef, step: Step, reason: str, by: str) -> Definition:
     now = office.now()
-    async with transaction(office.store) as connection:
-        await lock(connection)
+    async with changing(office.store) as connection:
         rows = await read_tools(connection, {(tool.server, tool.name)})
         chosen = _choose(rows, tool, "approved")
         values = _moved(chosen, step, by)

@@ -75,6 +75,9 @@ class Follower:
         return f"{self._what} could last be read {(now - self._followed_at).total_seconds():.0f} s ago"
 
     def _followed(self, asked_at: datetime) -> None:
+        now, before = self._now(), self._followed_at
+        if before is not None and abs(now - before) < abs(now - asked_at):
+            return  # this was asked earlier, and answered later
         self._followed_at = asked_at
         # a clock that was set back by hours must not hide an outage
         self._good_from, self._good_until = asked_at - self._bound, asked_at + self._bound

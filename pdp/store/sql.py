@@ -4,8 +4,10 @@ A connection to a SQLite file that was deleted or replaced would go on reading t
 the file is still the one the connection was opened on: a store that went away is an error, never old rights.
 """
 
+import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,12 +21,20 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from ..errors import Fault
 from .changes import lock
 
 BUSY_TIMEOUT_MS = 10_000  # a writer waits this long for another: a busy disk can hold up a commit for seconds
+LOCKED_AGAIN_S = 0.02  # until a new file is tried again whose layout another process is writing
+PAGE_CACHE_KB = 512  # of each connection to SQLite; the kernel has the file's pages too
 POOL_SIZE = 8  # connections a process keeps; the decision path needs none when warm
+STATEMENT_WITHIN_S = 10.0  # as long for PostgreSQL: one gone silent must not keep connections, nor hold up a stop
+CONNECTED_WITHIN_S = 5.0  # and to greet it: facts are stale after as long (`store.follow.STALE_AFTER_S`)
+WRITERS = {"sqlite": 1, "postgresql": POOL_SIZE}  # at a time: SQLite lets one write, and readers find a connection
+TURNS = "turns"  # the execution option with a place for each
+CHANGES = "changes"  # and the one with the place of who changes what others keep in memory
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -81,16 +91,44 @@ async def reading(store: Store) -> AsyncIterator[AsyncConnection]:
 
 @asynccontextmanager
 async def transaction(store: Store) -> AsyncIterator[AsyncConnection]:
-    """Yield a connection whose writes all happen or none do. Raises `StoreUnavailable`."""
+    """Yield a connection whose writes all happen or none do. Raises `StoreUnavailable`.
+
+    Who has to wait for other writers of this process waits without a connection: with one each, they would leave none
+    to those who read, and nobody could follow revocations while another process holds the lock.
+    """
     with _reachable():
-        async with store.execution_options(writes=True).begin() as connection:
+        async with _turn(store, TURNS), store.execution_options(writes=True).begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def changing(store: Store) -> AsyncIterator[AsyncConnection]:
+    """Yield the same with the change log locked: what is written depends on what is read. Raises `StoreUnavailable`.
+
+    Of this process one at a time: those who wait for the lock of another would hold all turns meanwhile.
+    """
+    async with _turn(store, CHANGES), transaction(store) as connection:
+        await lock(connection)
+        yield connection
+
+
+@asynccontextmanager
+async def _turn(store: Store, which: str) -> AsyncIterator[None]:
+    turns: asyncio.Semaphore = store.get_execution_options()[which]
+    try:
+        async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
+            await turns.acquire()
+    except TimeoutError:
+        raise StoreUnavailable("The store keeps its writers waiting: its disk is slow, or another locks it.") from None
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 async def migrate(store: Store) -> None:
     """Bring the schema up to date, once however many processes start together. Raises `Fault`."""
-    async with transaction(store) as connection:
-        await lock(connection)
+    async with changing(store) as connection:
         try:
             await connection.run_sync(_upgrade)
         except CommandError as error:
@@ -115,7 +153,18 @@ def _connect(url: URL) -> Store:
     if url.get_backend_name() == "sqlite":
         return _sqlite(Path(url.database or "").absolute())
     # Whatever the server's default is: with more, a transaction that waited for a lock reads what was there before it
-    return create_async_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    return create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"timeout": CONNECTED_WITHIN_S, "command_timeout": STATEMENT_WITHIN_S},
+        execution_options=_turns(url),
+    )
+
+
+def _turns(url: URL) -> dict[str, Any]:
+    return {TURNS: asyncio.Semaphore(WRITERS[url.get_backend_name()]), CHANGES: asyncio.Semaphore(1)}
 
 
 def _sqlite(path: Path) -> Store:
@@ -128,10 +177,12 @@ def _sqlite(path: Path) -> Store:
         pass
     except OSError as error:
         raise StoreUnavailable(f"The store {path} cannot be opened: {error.strerror}.") from None
+    # mode=rw: a file that went away is an error, not a new and empty store
+    url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     store = create_async_engine(
-        # mode=rw: a file that went away is an error, not a new and empty store
-        URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"}),
+        url,
         pool_size=POOL_SIZE,
+        execution_options=_turns(url),
         connect_args={
             "isolation_level": None,  # we say BEGIN ourselves, so that reads are one snapshot too
             "factory": _LettingGo,
@@ -160,7 +211,8 @@ def _listen(store: Store, path: Path) -> None:
     def connected(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode = WAL")  # readers go on while an import writes
+        cursor.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KB}")
+        _write_ahead(cursor)
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA synchronous = FULL")  # a revocation must survive a power cut
         cursor.close()
@@ -176,6 +228,24 @@ def _listen(store: Store, path: Path) -> None:
         # IMMEDIATE: a writer that starts as a reader fails when another writer was faster
         writes = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Let readers go on while an import writes.
+
+    On a new file this takes a lock that SQLite does not wait for, whatever its `busy_timeout`: who starts while another
+    process lays the file out would fail.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            await_only(asyncio.sleep(LOCKED_AGAIN_S))
+        else:
+            return
 
 
 def _file(path: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """One question for all who follow the store: who has nothing to read is young, and who cannot read holds up nobody."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from pdp.store.changes import Topic, append
 from pdp.store.follow import STALE_AFTER_S, Follower, Following
 from pdp.store.sql import Store, open_store, transaction
 from tests.conftest import FakeClock
+from tests.migrated import url_at
 
 pytestmark = pytest.mark.promise("people.follow")
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'pdp.db'}")
+    store = await open_store(url_at(tmp_path / "pdp.db"))
     yield store
     await store.dispose()
 
@@ -51,6 +53,24 @@ async def test_what_did_not_change_is_not_read_again_and_never_stale(store: Stor
         clock.advance(STALE_AFTER_S + 1)
         assert follower.stale()
     assert reads.count == 1
+
+
+async def test_an_answer_that_comes_late_makes_nothing_older(clock: FakeClock) -> None:
+    waiting = [asyncio.Event(), asyncio.Event()]
+    waiting[1].set()
+    held = iter(waiting)
+
+    async def read() -> None:
+        await next(held).wait()
+
+    follower = Follower("the test", ("identity",), read, clock)
+    early = asyncio.create_task(follower.poll())
+    await asyncio.sleep(0)  # it has asked
+    clock.advance(STALE_AFTER_S + 1)
+    await follower.poll()
+    waiting[0].set()
+    await early
+    assert follower.stale() is None
 
 
 @pytest.mark.promise("registry.follows")

@@ -19,6 +19,7 @@ from pdp.store.changes import append
 from pdp.store.follow import STALE_AFTER_S, Following
 from pdp.store.sql import Store, open_store, transaction
 from tests.conftest import START, FakeClock
+from tests.migrated import url_at
 
 pytestmark = pytest.mark.promise("people.follow")
 IDP = "https://idp.example"
@@ -32,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(file: Path) -> AsyncIterator[Store]:
-    store = await open_store(f"sqlite+aiosqlite:///{file}")
+    store = await open_store(url_at(file))
     await bring(store)
     yield store
     await store.dispose()
