@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 
 from .api import approvals, audit, decisions, health, identity, policy, signals
 from .api.access import Rate
-from .api.admission import Learning
+from .api.admission import Learning, Places
 from .api.gauges import Gauges
 from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
@@ -116,12 +116,12 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         _private_directories(settings.data_dir)
         store = await open_store(settings.store_url)
         stack.push_async_callback(store.dispose)
-        office, metrics = _open_office(settings, store, clock, stack), Metrics()
+        places = Learning(settings.max_underway, settings.decide_within_s)
+        office, metrics = _open_office(settings, store, clock, places, stack), Metrics()
         heads = Heads(office.log, store, clock, log_key(settings.data_dir))
         await heads.start()
         stack.push_async_callback(heads.close)
         renewal = await _open_policy(settings, office, metrics, stack)
-        places = Learning(settings.max_underway, settings.decide_within_s)
         world, readiness = await _open_world(settings, office, renewal.policy, places, stack)
         stack.push_async_callback(world.deadlines.close)
         peps = Peps(store, clock)
@@ -143,8 +143,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         yield Service(world, app, peps, following, projection, renewal, voting, waiting, metrics, places)
 
 
-def _open_office(settings: Settings, store: Store, clock: Clock, stack: AsyncExitStack) -> Office:
-    log = Log(settings.data_dir / "log" / str(settings.worker), clock, settings.log_segment_bytes)
+def _open_office(settings: Settings, store: Store, clock: Clock, places: Places, stack: AsyncExitStack) -> Office:
+    directory = settings.data_dir / "log" / str(settings.worker)
+    log = Log(directory, clock, settings.log_segment_bytes, lambda: places.held)
     stack.push_async_callback(log.close)
     return Office(store if clock is system_clock else on_clock(store, clock), log, clock)
 

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from .policy.pack import Pack
 
 
-HEAD_START = 0.005  # seconds: the engine gives up first, so that the record says who was late
-
-
 class CallerInput(Struct, frozen=True, omit_defaults=True):
     """The verified caller with the rights that concern this call; parts that do not apply are absent."""
 
@@ -132,8 +129,8 @@ async def decide(case: Case, world: World) -> Verdict:
 async def judged(case: Case, asked: PolicyInput, world: World) -> Verdict:
     """Ask the policy about an input. Raises `Refused` as `decide` does."""
     pack, engine = case.policy.pack, case.policy.engine
-    with _told(world):
-        body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline - HEAD_START)
+    with _told(world), case.asking():
+        body = await engine.evaluate(VERDICT, msgspec.json.encode(asked), case.deadline)
     return verdict_from(read_reply(body, pack), pack)
 
 

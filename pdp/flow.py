@@ -74,7 +74,7 @@ class World:
 class Case:
     """One call on its way through the words; each step adds what it produced, so that a refusal keeps the rest.
 
-    `policy`: the one pack and engine all of it is judged by.
+    `policy`: the one pack and engine all of it is judged by. `late`: what it is called if the deadline is met now.
     """
 
     id: str
@@ -92,7 +92,17 @@ class Case:
     identity: int | None = None
     registry: int | None = None
     input: PolicyInput | None = field(default=None, repr=False)
+    late: str = "deadline"
     trace: Trace | None = None
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Let a deadline that is met in here be the engine's, which was waited for, whoever notices it first."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.late = "engine.timeout"
+            raise
 
     def word(self, name: str, step: Awaitable[T]) -> Awaitable[T]:
         """Return a step of the sentence as it is; timed, if this call is traced."""
@@ -101,7 +111,7 @@ class Case:
     def end(self, outcome: str, codes: Sequence[str]) -> None:
         """End the trace of this call, if it has one."""
         if self.trace is not None:
-            with harmless(self.id):
+            with harmless(self):
                 self.trace.end(self, outcome, codes)
 
     def revisions(self, verdict: Verdict) -> Revisions:
@@ -153,7 +163,7 @@ async def judge_together(
 async def judge(case: Case, world: World) -> Verdict:
     """Take a case through identify, enrich, vet and decide; every way this can fail is a deny."""
     try:
-        with defended(case.id, world.deadlines.at(case.deadline)):
+        with defended(case, world.deadlines.at(case.deadline)):
             case.identity = world.people.revision  # before anything is read: facts may be newer, never older
             case.caller = caller = await case.word("identify", identify(case.query, world, case.asker))
             return await by_one_policy(case, caller, world, _weigh)
@@ -202,7 +212,7 @@ async def settled(case: Case, verdict: Verdict, world: World) -> Verdict:
         return verdict
     try:
         when = asyncio.get_running_loop().time() + world.record_within
-        with defended(case.id):
+        with defended(case):
             settling = case.word("settle", settle(case, verdict, world))
             return await world.deadlines.keep(when, settling)
     except Refused as refusal:
@@ -224,7 +234,7 @@ def remember(case: Case, verdict: Verdict, world: World) -> None:
 async def sealed(case: Case, recording: Awaitable[Receipt]) -> Receipt:
     """Return the receipt of a recording, which keeps its own deadline; whatever makes it fail raises `Unrecorded`."""
     try:
-        with defended(case.id):
+        with defended(case):
             return await case.word("record", recording)
     except Unrecorded:
         case.end("deny", ["audit.unavailable"])
@@ -235,22 +245,22 @@ async def sealed(case: Case, recording: Awaitable[Receipt]) -> Receipt:
 
 
 @contextmanager
-def defended(case: str, limit: AbstractContextManager[None] = UNLIMITED) -> Iterator[None]:
-    """Turn what goes wrong inside into a `Refused`: lateness into `deadline`, and what nobody foresaw into `fault`."""
+def defended(case: Case, limit: AbstractContextManager[None] = UNLIMITED) -> Iterator[None]:
+    """Turn what goes wrong inside into a `Refused`: lateness into `case.late`, and what nobody foresaw into `fault`."""
     try:
         with limit:
             yield
     except (Refused, Unrecorded):
         raise
     except TimeoutError:
-        raise Refused("deadline") from None
+        raise Refused(case.late) from None
     except Exception:
-        logger.exception("%s met a fault", case)
+        logger.exception("%s met a fault", case.id)
         raise Refused("fault") from None
 
 
 @contextmanager
-def harmless(case: str) -> Iterator[None]:
+def harmless(case: Case) -> Iterator[None]:
     """Let nothing that goes wrong inside reach the decision, which does not rest on it: it is logged as a fault is."""
     with suppress(Refused), defended(case):
         yield
@@ -288,7 +298,7 @@ def open_case(
         deadline=asyncio.get_running_loop().time() + world.decide_within,
     )
     if world.traces is not None:
-        with harmless(case.id):
+        with harmless(case):
             case.trace = world.traces.begin(case, arrived)
     return case
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from .answer import Reason, Receipt, Revisions
-from .decide import HEAD_START, input_for, must_know, refused
+from .decide import input_for, must_know, refused
 from .engine import VISIBLE
 from .engine.reply import read_result
 from .enrich import enrich
@@ -146,7 +146,7 @@ async def visible(listing: Listing, pep: str, request_id: str, world: World, ask
 
 async def _judge(case: Case, listing: Listing, world: World) -> _View:
     try:
-        with defended(case.id, world.deadlines.at(case.deadline)):
+        with defended(case, world.deadlines.at(case.deadline)):
             case.identity = world.people.revision
             case.caller = caller = await case.word("identify", identify(case.query, world, case.asker))
             case.registry = world.tools.revision
@@ -166,8 +166,9 @@ async def _view(listing: Listing, case: Case, caller: Caller, world: World) -> _
             calls.append(input_for(case, caller, facts, tool, world))
     if not calls:
         return _View()
-    asking = engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline - HEAD_START)
-    body = await case.word("decide", asking)
+    asking = engine.evaluate(VISIBLE, msgspec.json.encode({"calls": calls}), case.deadline)
+    with case.asking():
+        body = await case.word("decide", asking)
     asked = [(call.tool.server, call.tool.name) for call in calls]
     return _View(seen=_read(body, asked, pack), policy=pack.revision)
 

@@ -42,7 +42,7 @@ async def consult(case: Case, verdict: Verdict, world: World) -> Verdict:
         case.input = replace(case.input, approval=approval)
         verdict = await judged(case, case.input, world)
     if verdict.effect == "needs_approval":
-        return replace(verdict, plan=await plan(case.input, case.policy, case.deadline))
+        return replace(verdict, plan=await _planned(case.input, case))
     return replace(verdict, redeems=approval.id) if approval and verdict.effect == "allow" else verdict
 
 
@@ -79,7 +79,7 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
         return None
     approval, votes = found
     voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline)
-    planned = await plan(asked, case.policy, case.deadline)  # not the request's: rules and risk may have changed
+    planned = await _planned(asked, case)  # not the request's: rules and risk may have changed
     barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
     counted = await voters.counted(planned.stages, [vote for vote in votes_of(votes) if vote.person not in barred])
     if (await voters.stands(planned.stages, counted)).state != "satisfied":
@@ -91,6 +91,11 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
         approved_until=approval["not_after"],
         uses_left=approval["uses_left"],
     )
+
+
+async def _planned(asked: PolicyInput, case: Case) -> Plan:
+    with case.asking():
+        return await plan(asked, case.policy, case.deadline)
 
 
 async def _stored(case: Case, world: World) -> tuple[Row, list[Row]] | None:

@@ -75,7 +75,9 @@ class Projection:
         """Take in a batch, or wait until there is one."""
         self._log.grown.clear()
         self._wanted.clear()
-        reader, self._reader = self._reader or Reader(self._log.directory, self.position), None
+        reader, self._reader = self._reader, None
+        if reader is None:  # it looks for its place in up to a whole segment
+            reader = await asyncio.to_thread(Reader, self._log.directory, self.position)
         rows = await asyncio.to_thread(read_rows, reader)
         if rows is None:
             await self._log.grown.wait()

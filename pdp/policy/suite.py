@@ -4,11 +4,11 @@ They run under our capabilities, with the values and the manifest of the pack an
 what a call would meet.
 """
 
-import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .archive import read_archive
 from .compiler import Compiler
 from .pack import Pack
 from .problem import PackRefused, Problem
@@ -27,12 +27,11 @@ class Suite(NamedTuple):
 
 def lay_out(pack: Pack, tests: list[Source], folder: Path) -> None:
     """Write the content of the bundle and the tests below `folder`, each file in its place."""
-    with tarfile.open(pack.bundle) as archive:
-        archive.extractall(folder, filter="data")
-    for test in tests:
-        path = folder / test.path
+    written = {test.path: test.text.encode() for test in tests}
+    for name, content in (read_archive(pack.bundle) | written).items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(test.text, "utf-8")
+        path.write_bytes(content)
 
 
 def run_suite(compiler: Compiler, folder: Path, capabilities: Path, pack: Pack, tests: list[Source]) -> Suite:

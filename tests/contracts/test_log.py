@@ -17,7 +17,7 @@ import pytest
 from pdp.answer import Receipt
 from pdp.audit import shard
 from pdp.audit.entry import NOTHING_BEFORE, digest_of, entry_line, read_entry, successor
-from pdp.audit.log import MAX_WAITING, Log
+from pdp.audit.log import GATHERED, MAX_WAITING, Log
 from pdp.audit.read import Reader, find_entries, find_entry, last_lines
 from pdp.audit.shard import segments
 from pdp.audit.verify import verify
@@ -451,3 +451,69 @@ async def test_numbers_beyond_64_bits_are_read_back_exactly(log: Log) -> None:
     await log.append("decision", body, durable=False, deadline=asyncio.get_running_loop().time() + SOON)
     assert read_entry(lines(log)[0]).body == body
     assert json.loads(lines(log)[0])["body"] == body
+
+
+@pytest.mark.promise("log.together")
+async def test_a_quarter_of_the_calls_under_way_is_written_together(tmp_path: Path, clock: FakeClock) -> None:
+    log = Log(tmp_path / "log" / "0", clock, underway=lambda: 4 * GATHERED)
+    try:
+        receipts = await asyncio.gather(*(write(log, number) for number in range(8)))
+        assert [receipt.index for receipt in receipts] == list(range(8))
+        writes = max(count for _, count in log.writes.buckets())
+        assert writes <= 2
+    finally:
+        await log.close()
+
+
+@pytest.mark.promise("log.together")
+async def test_an_entry_that_nobody_follows_is_written_soon(tmp_path: Path, clock: FakeClock) -> None:
+    log = Log(tmp_path / "log" / "0", clock, underway=lambda: 1000)
+    try:
+        assert (await write(log, durable=True)).index == 0
+        assert (await write(log)).index == 1
+    finally:
+        await log.close()
+
+
+@pytest.mark.promise("log.together")
+async def test_what_stands_for_a_step_in_the_store_is_written_at_once(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdp.audit.log.GATHERS_S", 10 * SOON)
+    log = Log(tmp_path / "log" / "0", clock, underway=lambda: 1000)
+    gathering = asyncio.create_task(write(log))
+    await asyncio.sleep(0)
+    deadline = asyncio.get_running_loop().time() + SOON
+    step = await log.append("approval.spent", {}, durable=True, deadline=deadline)
+    assert [(await gathering).index, step.index] == [0, 1], "it takes along what gathers"
+    await log.close()
+
+
+@pytest.mark.promise("log.together")
+async def test_what_gathers_is_written_before_the_log_is_brought_to_the_disk_or_closed(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    log = Log(tmp_path / "log" / "0", clock, underway=lambda: 1000)
+    gathering = asyncio.create_task(write(log))
+    await asyncio.sleep(0)
+    assert (await log.settled()).index == 1
+    last = asyncio.create_task(write(log))
+    await asyncio.sleep(0)
+    await log.close()
+    assert [(await each).index for each in (gathering, last)] == [0, 1]
+
+
+@pytest.mark.promise("log.together")
+async def test_what_gathers_while_the_log_fails_is_refused_and_the_next_entry_stands_where_it_says(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    log = Log(tmp_path / "log" / "0", clock, underway=lambda: 4 * GATHERED)
+    try:
+        await write(log)
+        segments(log.directory)[0].unlink()
+        ended = await asyncio.gather(*(write(log, number) for number in range(7)), return_exceptions=True)
+        assert {type(one) for one in ended} == {Unrecorded}
+        receipt = await write(log)
+        assert read_entry(lines(log)[-1]).index == receipt.index
+    finally:
+        await log.close()

@@ -15,13 +15,14 @@ from pdp.store.decisions import Decided, find_decision, projected
 from pdp.store.sql import Store, open_store, reading
 from tests.conftest import FakeClock
 from tests.contracts.engines import until
+from tests.migrated import url_at
 
 SOON = 10.0
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'pdp.db'}")
+    opened = await open_store(url_at(tmp_path / "pdp.db"))
     yield opened
     await opened.dispose()
 

@@ -24,6 +24,7 @@ from tests.flow.test_faults import asking, ready, recorded, said
 from tests.service import Bench, running
 
 DEADLINE_S = 0.3
+STALL_S = 0.05
 SLACK_S = 3.0  # a busy machine: pauses of two seconds were seen
 ERRORS = {f"a {status}": ok(b"{}").replace(b"200 OK", b"%d Failed" % status) for status in (400, 404, 500, 503)}
 
@@ -135,6 +136,25 @@ async def test_an_opa_that_takes_long_is_a_recorded_deny_at_the_deadline_and_sto
         assert said(given) == ("deny", ["engine.timeout"])
         assert recorded(pdp, given) == "deny"
         await idle(engine)
+
+
+@pytest.mark.promise("fault.opa_late")
+async def test_whoever_notices_first_that_opa_is_late_the_record_says_that_it_was_opa(tmp_path: Path) -> None:
+    async with (
+        spoilt(tmp_path, slow) as engine,
+        running(tmp_path / "data", opa_url=f"unix://{engine.socket}", decide_within_s=DEADLINE_S) as pdp,
+    ):
+        loop = asyncio.get_running_loop()
+        calls = [asyncio.create_task(pdp.ask()) for _ in range(3)]
+        met = loop.time() + DEADLINE_S
+        loop.call_at(met - STALL_S, stall, loop, met + STALL_S)
+        assert [said(given) for given in await asyncio.gather(*calls)] == [("deny", ["engine.timeout"])] * len(calls)
+
+
+def stall(loop: asyncio.AbstractEventLoop, until: float) -> None:
+    """Keep the loop from noticing anything for a while, as a busy machine does: then all is late at once."""
+    while loop.time() < until:
+        pass
 
 
 async def idle(engine: LocalOpa) -> None:

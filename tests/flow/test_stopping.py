@@ -109,7 +109,7 @@ async def test_a_service_that_is_told_to_stop_answers_what_is_under_way_and_take
         told = [(await call).json() for call in calls]
         assert sorted(answer["decision"] for answer in told) == ["allow", "deny"]
         (late,) = [reason["code"] for answer in told for reason in answer["reasons"]]
-        assert late in {"engine.timeout", "deadline"}, "whichever of the two was noticed first: they are 5 ms apart"
+        assert late == "engine.timeout"
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
         assert sorted(decided(tmp_path / "data")) == ["allow", "deny"]
         opa.may.release()
