@@ -95,6 +95,10 @@ PROMISES = {
         "Whatever bytes come as a query, a token or an engine's reply are read as what they say, or refused.",
         "issue 7, build 6",
     ),
+    "cli.alone": Promise(
+        "Each command works in an interpreter that has imported nothing else.",
+        "issue 3, build 7",
+    ),
     "cli.doctor": Promise(
         "`pdp doctor` finds what is wrong with a deployment, says what to do, and changes nothing.",
         "issue 7, build 8",
@@ -226,6 +230,10 @@ PROMISES = {
     "fault.opa_empty": Promise(
         "A policy that lists no rules allows nothing, and the service is not ready.",
         "architecture, section 4",
+    ),
+    "fault.store_silent": Promise(
+        "A database that went silent holds up nobody for good: not who asks, not who comes later, not a stop.",
+        "issue 7, build 5",
     ),
     "fault.store_broken": Promise(
         "A locked, overwritten or slow store is a recorded deny in time, and calls are allowed once it is well.",
@@ -399,6 +407,10 @@ PROMISES = {
         "The identity store is read, fed and told to forget over HTTP, by keys of that scope, without lost updates.",
         "contracts, section 1",
     ),
+    "store.turns": Promise(
+        "Who waits for a lock of the store keeps neither connections nor turns from those who need it not.",
+        "issue 7, build 2",
+    ),
     "store.kills": Promise(
         "What is revoked is refused at once everywhere, on record, and no import brings it back.",
         "issue 4, build 7",
@@ -474,6 +486,10 @@ PROMISES = {
     "registry.commands": Promise(
         "`pdp registry` says what it did and exits 0 only on success.",
         "contracts, section 9",
+    ),
+    "log.together": Promise(
+        "Entries of calls under way together are written together, and none waits long for another.",
+        "issue 7, build 1",
     ),
     "log.chain": Promise(
         "Entries form one chain without gaps.",
@@ -586,6 +602,10 @@ PROMISES = {
     "api.bounds": Promise(
         "Everything that grows with what others do has a bound, and the page for operators says which.",
         "issue 7, item 2",
+    ),
+    "serve.memory": Promise(
+        "Threads share what memory is free: what many held once is not kept for each of them.",
+        "issue 7, build 2",
     ),
     "metrics.bounded": Promise(
         "No caller can make a new series of the metrics, whatever it names, nor have them written all the time.",

@@ -18,6 +18,7 @@ from pdp.registry.labels import Review
 from pdp.registry.review import approve, submit
 from pdp.store.sql import Store, open_store
 from tests.conftest import FakeClock
+from tests.migrated import url_at
 
 SERVER = "payments"
 REFUND: dict[str, Any] = {
@@ -81,7 +82,7 @@ async def open_rooms(
     folder: Path, clock: FakeClock, prompt: Prompt = "full", url: str | None = None
 ) -> AsyncIterator[Rooms]:
     """Open the rooms in `folder`, and close them."""
-    store = await open_store(url or f"sqlite+aiosqlite:///{folder / 'pdp.db'}")
+    store = await open_store(url or url_at(folder / "pdp.db"))
     log = Log(folder / "log" / "0", clock)
     tools = Registry(store, clock)
     await tools.poll()

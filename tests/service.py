@@ -25,6 +25,7 @@ from pdp.times import Clock
 from tests.conftest import FakeClock
 from tests.flow.people import FEED, LATER
 from tests.idp import ISSUER, Idp, make_signer
+from tests.migrated import lay
 
 
 def definition(name: str, **properties: Any) -> dict[str, Any]:
@@ -118,6 +119,8 @@ async def running(data_dir: Path, clock: Clock | None = None, **settings: Any) -
     jwks = publish(idp, data_dir)
     issuer = IssuerSettings(issuer=ISSUER, jwks_file=jwks, direct_clients=("web-app",))
     known = Settings(**{"data_dir": data_dir, "issuers": (issuer,), **PATIENT, **settings})
+    if "database_url" not in settings and not (data_dir / "pdp.db").exists():
+        lay(data_dir / "pdp.db")
     key = await add_pep(known, clock, scopes=["audit", "decide"])
     async with open_service(known, clock) as service:
         service.metrics.kept_s = 0.0  # tests look twice a second

@@ -17,7 +17,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult
 
-from pdp.adapters.pending import MAX_HELD_CALLS
+from pdp.adapters.pending import MAX_HELD_CALLS, MAX_HOLD_S
 from pdp.adapters.replies import APPROVAL, AUTHORIZATION, DECISION, DID_NOT_RUN
 from pdp.dev.visit import visiting
 from tests.adapters.desk import Desk, Way, desk_of, over_http, reached, with_bearers
@@ -347,7 +347,7 @@ async def test_held_calls_are_in_nobodys_way(pdp: Pdp, desk: Desk) -> None:
     way = Way()
     async with (
         reached(pdp, way) as near,
-        over_http(near, ran, held_calls=MAX_HELD_CALLS, hold_s=LONG_S) as url,
+        over_http(near, ran, held_calls=MAX_HELD_CALLS, hold_s=MAX_HOLD_S) as url,
         visiting(url, pdp.tokens["alice"]) as client,
     ):
         calls: list[asyncio.Task[CallToolResult]] = []

@@ -3,8 +3,6 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,9 @@ import pytest_asyncio
 
 from pdp.audit.read import Reader
 from pdp.identity.peps import Peps
+from pdp.settings import Settings
 from pdp.store.sql import open_store
+from tests.commands import Done, run
 from tests.conftest import ROOT, FakeClock
 from tests.service import Bench, add_pep
 
@@ -124,15 +124,16 @@ async def test_listings_and_batches_follow_the_key_too(trusted: Bench, pdp: Benc
 
 
 async def test_each_such_key_is_named_in_the_log_of_the_service_once(
-    pdp: Bench, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plain = await add_pep(pdp.settings, pdp.clock)
-    unsafe = await add_pep(pdp.settings, pdp.clock, unsafe_assert_identity=True)
-    store = await open_store(pdp.settings.store_url)
+    settings = Settings(data_dir=tmp_path)
+    plain = await add_pep(settings, clock)
+    unsafe = await add_pep(settings, clock, unsafe_assert_identity=True)
+    store = await open_store(settings.store_url)
     peps = Peps(store, clock)
     with caplog.at_level(logging.WARNING, "pdp.identity.peps"):
         await peps.poll()
-        await add_pep(pdp.settings, pdp.clock)
+        await add_pep(settings, clock)
         await peps.poll()
     await store.dispose()
     named = [record.getMessage() for record in caplog.records if "unsafe_assert_identity" in record.getMessage()]
@@ -141,11 +142,12 @@ async def test_each_such_key_is_named_in_the_log_of_the_service_once(
 
 
 async def test_the_flag_is_off_unless_asked_for_and_warned_about(tmp_path: Path) -> None:
-    environment = {**os.environ, "PDP_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path)}
 
-    def keys(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pdp", "keys", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    def keys(*arguments: str) -> Done:
+        done = run("keys", *arguments, environ=environ, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        return done
 
     assert "warning" not in keys("create", "--server", "s").stderr
     warned = keys("create", "--server", "s", "--unsafe-assert-identity", "--json")

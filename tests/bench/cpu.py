@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-LOOK_EVERY = 0.05  # seconds
+LOOK_EVERY = 0.1  # seconds: an idle PDP looks at its policy files as often, so each look here sees one of those
 GATHERED = 0.35  # seconds, after which the projection has begun with what it let gather
-QUIET = 0.06  # share of one core; an idle PDP polls its store and OPA's health, at about half of that
+QUIET = 0.1  # share of one core; an idle PDP uses up to two thirds of that on a slow machine, with wasm
 PATIENCE = 20.0  # seconds until a service that does not come to rest is an error
 IDLE_FOR = 2.0  # seconds over which is measured what a service uses that nobody asks
 

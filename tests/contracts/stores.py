@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import text
 
 from pdp.store.sql import open_store, transaction
+from tests.migrated import url_at
 
 IMAGE = "postgres:15"
 POSTGRES = "999:999"  # the image's own user: without rights to give up
@@ -96,9 +97,9 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of an empty store."""
+    """Return the URL of a store without a row; on PostgreSQL it has no tables either."""
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'pdp.db'}"
+        return url_at(tmp_path / "pdp.db")
     found: str = request.getfixturevalue("postgres_url")
     store = await open_store(found)
     async with transaction(store) as connection:

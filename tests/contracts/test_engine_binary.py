@@ -3,8 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,8 @@ import pytest
 from pdp.engine.binary import OPA, REGAL, Places, Tool, dotted, find, places, version_of
 from pdp.engine.install import ASSETS, TOOLS, Voice, install
 from pdp.errors import Fault
+from tests.commands import Done, run
+from tests.conftest import ROOT
 
 from .website import Website
 
@@ -236,11 +236,9 @@ def test_a_download_that_is_another_program_is_not_installed(release: Website, t
     assert not list((tmp_path / "cache").glob("*"))
 
 
-def pdp(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def pdp(*arguments: str, **environ: str) -> Done:
     """Run `pdp` with nothing of our environment but what is given."""
-    command = [sys.executable, "-m", "pdp", *arguments]
-    root = Path(__file__).parent.parent.parent
-    return subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    return run(*arguments, environ=environ, cwd=ROOT)
 
 
 @pytest.mark.promise("opa.installed")

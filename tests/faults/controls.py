@@ -94,8 +94,8 @@ CONTROLS = [
         "deadline.identify",
         "one deadline for all of judging",
         "pdp/flow.py",
-        "with defended(case.id, world.deadlines.at(case.deadline)):",
-        "with defended(case.id):",
+        "with defended(case, world.deadlines.at(case.deadline)):",
+        "with defended(case):",
         "tests/flow/test_broken_store.py::test_a_slow_store_makes_strangers_late_and_goes_stale_and_comes_back",
     ),
     Control(

@@ -22,6 +22,7 @@ from pdp.query import Credential, Query, ToolRef
 from pdp.store.sql import Store, open_store
 from tests.conftest import FakeClock
 from tests.idp import AUDIENCE, ISSUER, Idp, make_signer
+from tests.migrated import url_at
 
 if TYPE_CHECKING:
     from pdp.flow import World
@@ -132,7 +133,7 @@ async def opened(folder: Path, clock: FakeClock) -> AsyncIterator[Part]:
     """Open a store in `folder` with the people of `FEED`, and all that is needed to ask for them."""
     idp = Idp(clock(), signers={"ES256": make_signer("ES256")})
     (folder / "jwks.json").write_text(json.dumps(idp.jwks()))
-    store = await open_store(f"sqlite+aiosqlite:///{folder / 'pdp.db'}")
+    store = await open_store(url_at(folder / "pdp.db"))
     tokens = TokenVerifier([Issuer(issuer=ISSUER, jwks_file=folder / "jwks.json", direct_clients=("web-app",))], clock)
     people = People(store, clock)
     part = Part(now=clock, tokens=tokens, people=people, tools=Tools(), store=store, idp=idp)

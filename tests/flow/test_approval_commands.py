@@ -3,19 +3,17 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.commands import Done, run
 from tests.conftest import ROOT
 from tests.console import Stage, console_running
 
 pytestmark = [pytest.mark.promise("approvals.commands"), pytest.mark.asyncio(loop_scope="module")]
-Done = subprocess.CompletedProcess[str]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -34,11 +32,9 @@ class Prompt:
 
     async def run(self, *arguments: str, typed: str = "", url: str = "") -> Done:
         """Run `pdp` and return what came of it."""
-        command = [sys.executable, "-m", "pdp", *arguments, "--url", url or self._url]
-        environ = {**os.environ, "PDP_TOKEN_FILE": str(self._token), "PYTHONPATH": str(ROOT)}
-        return await asyncio.to_thread(
-            subprocess.run, command, env=environ, input=typed, capture_output=True, text=True, timeout=30, check=False
-        )
+        environ = {**os.environ, "PDP_TOKEN_FILE": str(self._token)}
+        given = [*arguments, "--url", url or self._url]
+        return await asyncio.to_thread(run, *given, environ=environ, cwd=ROOT, typed=typed)
 
 
 async def test_a_call_is_listed_shown_approved_after_a_look_and_runs(stage: Stage, tmp_path: Path) -> None:

@@ -2,13 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.commands import Done, run
 
 pytestmark = pytest.mark.promise("identity.commands")
 FEED = """
@@ -23,15 +21,10 @@ delegations: [{person: alice, agent: bot, scope: ["payments/*"], max_impact: rea
 """
 
 
-def pdp(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def pdp(folder: Path, *arguments: str) -> Done:
     """Run `pdp identity` on a database in `folder`."""
-    environment = {
-        **os.environ,
-        "PDP_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'pdp.db'}",
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-m", "pdp", "identity", *arguments]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    environ = {**os.environ, "PDP_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'pdp.db'}"}
+    return run("identity", *arguments, environ=environ, cwd=folder)
 
 
 def feed(folder: Path, text: str = FEED) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from pdp.audit.entry import Entry, read_entry
 from pdp.audit.read import Reader
 from pdp.times import system_clock
 from tests.api.test_approvals import PEOPLE, signed_in
+from tests.commands import run
+from tests.conftest import ROOT
 from tests.flow.test_approvals import know
 from tests.flow.test_serve import PATIENCE_S, serving
 from tests.idp import ISSUER
@@ -107,14 +108,12 @@ def entries(data_dir: Path) -> list[Entry]:
 
 def verified(data_dir: Path) -> None:
     """See that `pdp log verify` finds nothing wrong."""
-    command = [sys.executable, "-m", "pdp", "log", "verify"]
-    done = subprocess.run(
-        command, env={"PDP_DATA_DIR": str(data_dir)}, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run("log", "verify", environ={"PDP_DATA_DIR": str(data_dir)}, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # twelve lives, each of which starts in 1.5 s on a quiet machine
 @pytest.mark.promise("approvals.once")
 @pytest.mark.fault("approval.cut_off", "approval.replayed", "service.killed")
 async def test_however_often_the_service_is_killed_a_call_runs_once_an_approval_and_is_on_record(

@@ -4,21 +4,17 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.commands import Done, run
 from tests.service import running
 
 
-def pdp(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def pdp(folder: Path, *arguments: str, **environ: str) -> Done:
     """Run `pdp` on a data directory."""
-    environment = {**os.environ, "PDP_DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), **environ}
-    command = [sys.executable, "-m", "pdp", *arguments]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    return run(*arguments, environ={**os.environ, "PDP_DATA_DIR": str(folder), **environ}, cwd=folder)
 
 
 @pytest.mark.promise("cli.keys")

@@ -1,8 +1,6 @@
 """Where traces go: what a wrong `OTEL_*` variable comes to, and that no open line leads off this machine unasked."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +11,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from pdp.errors import Fault
 from pdp.otlp import endpoint_in, open_provider
 from tests.collector import collecting
+from tests.commands import run
+from tests.conftest import ROOT
 
 ENDPOINT, OF_TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-PATIENCE_S = 30.0
 
 
 @contextmanager
@@ -105,8 +104,7 @@ def test_what_the_specification_passes_over_is_warned_of_and_traces_go_on(
 )
 def test_a_service_ends_its_start_with_that_sentence(tmp_path: Path, name: str, value: str) -> None:
     environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path), "PDP_TRACES": "1", name: value}
-    command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = run("serve", "--port", "0", environ=environ, cwd=ROOT)
     assert done.returncode == 1
     assert f"pdp: OpenTelemetry cannot work with {name} (" in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pdp.cli.registry import registry
 from pdp.errors import Fault
 from pdp.query import definition_digest
 from pdp.registry.live import list_live
+from tests.commands import Done, run
 from tests.conftest import ROOT
 from tests.flow.listing_server import TOOLS
 from tests.rooms import REFUND
@@ -59,11 +59,9 @@ def listing(folder: Path, *definitions: dict[str, Any], name: str = "list.json")
     return str(folder / name)
 
 
-def process(pdp: Shell, *words: str) -> subprocess.CompletedProcess[str]:
+def process(pdp: Shell, *words: str) -> Done:
     """Run `pdp registry` as a process of its own."""
-    environment = {**os.environ, "PDP_DATA_DIR": str(pdp.folder / "data"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pdp", "registry", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=50)
+    return run("registry", *words, environ={**os.environ, "PDP_DATA_DIR": str(pdp.folder / "data")}, cwd=ROOT)
 
 
 def test_importing_a_list_without_tools_is_a_failure_that_says_why(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.commands import run
+from tests.conftest import ROOT
+
 pytestmark = pytest.mark.promise("serve.process")
 PATIENCE_S = 20.0
 
@@ -80,9 +83,7 @@ def test_a_service_that_is_told_to_stop_cleans_up_and_ends_well(tmp_path: Path, 
 @pytest.mark.fault("service.second")
 def test_a_second_service_on_the_same_directory_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with serving(tmp_path) as (_, url):
-        environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path)}
-        command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
-        second = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        second = run("serve", "--port", "0", environ={**os.environ, "PDP_DATA_DIR": str(tmp_path)}, cwd=ROOT)
         assert second.returncode != 0
         assert "Traceback" not in second.stderr
         assert f"Another process writes the log {tmp_path / 'log' / '0'}: stop it, or give this" in second.stderr
@@ -110,8 +111,7 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
         (tmp_path / "pdp.toml").write_text(value)
         value = str(tmp_path / "pdp.toml")
     environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path), name: value}
-    command = [sys.executable, "-m", "pdp", "serve", "--port", "0"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = run("serve", "--port", "0", environ=environ, cwd=ROOT)
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -120,10 +120,9 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence_that_names_it(
 @pytest.mark.promise("identify.asserted")
 def test_a_key_that_may_vouch_for_callers_is_named_at_the_start(tmp_path: Path) -> None:
     environ = {**os.environ, "PDP_DATA_DIR": str(tmp_path), "PDP_LOG_LEVEL": "warning"}
-    create = [sys.executable, "-m", "pdp", "keys", "create", "--server", "payments", "--json"]
 
     def made(*flags: str) -> str:
-        done = subprocess.run([*create, *flags], env=environ, capture_output=True, text=True, timeout=60, check=True)
+        done = run("keys", "create", "--server", "payments", "--json", *flags, environ=environ, cwd=ROOT)
         return str(json.loads(done.stdout)["id"])
 
     plain, unsafe = made(), made("--unsafe-assert-identity")

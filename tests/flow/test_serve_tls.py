@@ -2,25 +2,22 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import Done, run
+from tests.conftest import ROOT
 from tests.pki import authority
 
 from .test_serve import serving
 
 pytestmark = pytest.mark.promise("serve.tls")
-Done = subprocess.CompletedProcess[str]
 
 
-def run(*arguments: str, **settings: str) -> Done:
+def pdp(*arguments: str, **settings: str) -> Done:
     """Run `pdp` and return what came of it."""
-    command = [sys.executable, "-m", "pdp", *arguments]
-    environ = {**os.environ, **settings}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return run(*arguments, environ={**os.environ, **settings}, cwd=ROOT)
 
 
 @pytest.mark.slow
@@ -28,7 +25,7 @@ def test_workers_serve_over_tls_and_commands_reach_them_with_the_right_files_onl
     ours, data = authority(tmp_path / "pki"), tmp_path / "data"
     server, operator = ours.issue("server"), ours.issue("operator")
     key = tmp_path / "policy.key"
-    made = run("keys", "create", "--server=*", "--scope=policy", f"--out={key}", PDP_DATA_DIR=str(data))
+    made = pdp("keys", "create", "--server=*", "--scope=policy", f"--out={key}", PDP_DATA_DIR=str(data))
     assert made.returncode == 0, made.stderr
     tls = {
         "PDP_TLS_CERTIFICATE": str(server.certificate),
@@ -39,11 +36,11 @@ def test_workers_serve_over_tls_and_commands_reach_them_with_the_right_files_onl
     with serving(data, "--workers", "2", **tls) as (_, url):
         assert url.startswith("https://127.0.0.1:")
         activate = ("policy", "activate", f"--key-file={key}", f"--url={url}", "--json")
-        done = run(*activate, PDP_CA_FILE=str(ours.ca), **shown)
+        done = pdp(*activate, PDP_CA_FILE=str(ours.ca), **shown)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["revision"].startswith("sha256:")
         for settings, says in ((shown, "PDP_CA_FILE"), ({"PDP_CA_FILE": str(ours.ca)}, "PDP_CLIENT_CERTIFICATE")):
-            wrong = run(*activate, **settings)
+            wrong = pdp(*activate, **settings)
             assert (wrong.returncode, says in wrong.stderr, "Traceback" in wrong.stderr) == (1, True, False), wrong
 
 
@@ -58,5 +55,5 @@ def test_workers_serve_over_tls_and_commands_reach_them_with_the_right_files_onl
 def test_what_would_be_served_in_the_clear_or_with_half_a_pair_does_not_start(
     settings: dict[str, str], says: str, tmp_path: Path
 ) -> None:
-    done = run("serve", "--port", "0", PDP_DATA_DIR=str(tmp_path), **settings)
+    done = pdp("serve", "--port", "0", PDP_DATA_DIR=str(tmp_path), **settings)
     assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (1, True, False), done

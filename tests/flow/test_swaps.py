@@ -1,5 +1,6 @@
 """Policy is replaced under load, and every answer is of exactly one policy: that of the revision it names."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.service import add_pep
 from tests.sidecar import sidecar
 
 ROOT = Path(__file__).parent.parent.parent
-SWAPS = 50
+SWAPS = int(os.environ.get("SWAPS", "10"))  # as many as show a mix; `make swaps` does 50
 AT_MOST_S = 2.0  # twice what is promised, on a machine that does nothing else; `make swaps` prints what it was
 
 pytestmark = [pytest.mark.promise("live.switch"), pytest.mark.slow, pytest.mark.timeout(300)]
@@ -34,7 +35,7 @@ def variants_of(data_dir: Path, **which: Any) -> dict[str, int]:
     return {body["revision"]: number for number, body in enumerate(chosen)}
 
 
-async def test_fifty_swaps_under_load_fail_no_request_and_mix_no_answer(tmp_path: Path) -> None:
+async def test_swaps_under_load_fail_no_request_and_mix_no_answer(tmp_path: Path) -> None:
     quiet, home, org = swaps.quiet(), await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org")
     async with serving(home, ROOT, PDP_ORG_DIR=str(org), PDP_LOG_LEVEL="warning") as (pid, port):
         async with swaps.loaded(home, port) as load:
@@ -64,9 +65,7 @@ def must_be_recorded(home: Home, load: swaps.Load, variants: dict[str, int]) -> 
 
 
 @pytest.mark.promise("live.sidecar")
-async def test_fifty_swaps_with_a_sidecar_fail_no_request_and_mix_no_answer(
-    tmp_path: Path, socket_folder: Path
-) -> None:
+async def test_swaps_with_a_sidecar_fail_no_request_and_mix_no_answer(tmp_path: Path, socket_folder: Path) -> None:
     quiet, home, org = swaps.quiet(), await furnish(tmp_path / "data"), swaps.own_rules(tmp_path / "org")
     key = await add_pep(Settings(data_dir=home.data_dir), system_clock, scopes=["policy"])
     more = {"PDP_ORG_DIR": str(org), "PDP_OPA_URL": f"unix://{socket_folder}/s", "PDP_LOG_LEVEL": "warning"}

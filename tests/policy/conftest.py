@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from pdp.engine.binary import OPA, REGAL, find, places
 from pdp.engine.compiled import load
 from pdp.errors import Fault
+from pdp.policy.archive import read_archive
 from pdp.policy.pack import Pack, build_pack, default_pack_dir
 from tests.policy.engine import Asked, InProcess, running
 
@@ -75,10 +75,9 @@ def build(opa: Path, source: Path, tmp_path: Path) -> Callable[[Path], Pack]:
 def unpacked(pack: Pack, tmp_path: Path) -> Path:
     """Return the content of the default bundle as a folder that a test may tamper with."""
     folder = tmp_path / "unpacked"
-    with tarfile.open(pack.bundle) as archive:
-        for member in archive.getmembers():
-            member.name = member.name.lstrip("/")
-        archive.extractall(folder, filter="data")
+    for name, content in read_archive(pack.bundle).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     return folder
 
 
