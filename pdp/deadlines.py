@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, TypeVar
 
+MOST_LET_GO = 1_000  # calls given up that have not ended: each waits for a connection, a lock or an answer of a store
 CLOSES_WITHIN_S = 11.0  # SQLite lets go after 10 (`store.sql.BUSY_TIMEOUT_MS`); PostgreSQL, gone silent, never may
 
 logger = logging.getLogger(__name__)
@@ -34,10 +35,13 @@ class Deadlines:
         """Return what `step` gives by the loop's time `when`; else cancel it and raise `TimeoutError` at once.
 
         For what asks a database: its driver clears up before it lets a cancelled call go, and that can take as long as
-        what the call waited for (10 s for SQLite's lock). Here nobody waits for that; it ends by itself.
+        what the call waited for (10 s for SQLite's lock). Here nobody waits for that; it ends by itself. While too many
+        have not, nothing new is begun.
         """
         task = asyncio.ensure_future(step)
         try:
+            if len(self._let_go) >= MOST_LET_GO:
+                raise TimeoutError
             await asyncio.wait({task}, timeout=when - asyncio.get_running_loop().time())
             if not task.done():
                 raise TimeoutError

@@ -23,6 +23,7 @@ DECISION = "pdp/decision.rego"
 ORG = "org/"  # how the names of an organisation's own files begin
 INPUTS_EACH = 1  # inputs on which a rule of the pack is tried at activation; its own tests try it on all
 PROVEN: set[str] = set()  # what gained nothing in this process: the same rules on the same inputs need it only once
+MOST_PROVEN = 1_000  # digests of a hundred bytes or so, one a policy that was activated
 MET: set[Met] = set()  # what did not, rule by rule: of a policy that differs in one of fifty only that is tried
 MOST_MET = 5_000  # of a thousand bytes or so; a policy has some hundreds
 TRIED_TAG = "mcp-pdp/tried/v1"
@@ -44,6 +45,8 @@ async def probe(engine: Engine, pack: "Pack") -> None:
             MET.clear()
     if problems:
         raise PackRefused(problems)
+    if len(PROVEN) >= MOST_PROVEN:
+        PROVEN.clear()
     PROVEN.add(tried)
 
 

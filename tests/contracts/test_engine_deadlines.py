@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pdp.deadlines import Deadlines
+from pdp.deadlines import MOST_LET_GO, Deadlines
 
 from .engines import SLACK, now
 
@@ -117,6 +117,30 @@ async def test_what_does_not_let_go_when_it_is_cancelled_holds_up_nobody_and_end
     assert not ended.is_set()
     lets_go.set()
     await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_while_too_many_have_not_let_go_nothing_new_is_begun_and_then_it_goes_on() -> None:
+    loop, deadlines, lets_go, begun = asyncio.get_running_loop(), Deadlines(), asyncio.Event(), 0
+
+    async def stubborn() -> None:
+        nonlocal begun
+        begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await lets_go.wait()
+
+    async def given_up() -> None:
+        with pytest.raises(TimeoutError):
+            await deadlines.keep(loop.time() + 0.01, stubborn())
+
+    await asyncio.gather(*(given_up() for _ in range(MOST_LET_GO)))
+    await given_up()
+    assert begun == MOST_LET_GO, "one more was begun, though none has let go"
+    lets_go.set()
+    await deadlines.close()
+    await given_up()
+    assert begun == MOST_LET_GO + 1
 
 
 async def test_what_is_done_in_time_gives_its_result_or_its_error() -> None:
