@@ -20,12 +20,12 @@ from .api.http import App, Receive, Scope, Send
 from .api.metrics import Metrics
 from .api.openapi import describe, handle_problems, with_request_ids
 from .api.recent import Recent
-from .approvals import requests
 from .approvals.bulletin import Bulletin
 from .approvals.chat import chats_in
 from .approvals.desk import VotingDesk
 from .approvals.messages import Destination
 from .approvals.outbox import Outbox, Sending
+from .approvals.sweeping import Sweeping
 from .approvals.waiting import Waiting
 from .approvals.webhooks import webhook_at
 from .audit.heads import Heads, log_key
@@ -135,8 +135,9 @@ async def open_service(settings: Settings, clock: Clock = system_clock) -> Async
         desk = _desk(settings, world, places, store=store, peps=peps, metrics=metrics)
         waiting = _waiting(world, stack)
         metrics.watch(Gauges(world, readiness, peps, projection, places, waiting))
-        _tell(settings, world, metrics, stack)
-        voting = VotingDesk(world, Bulletin(), metrics.voted)
+        sweeping = Sweeping(office)
+        _tell(settings, world, metrics, sweeping, stack)
+        voting = VotingDesk(world, Bulletin(), sweeping, metrics.voted)
         console = _console(settings, voting, stack)
         parts = approvals.router(desk, voting), policy.router(desk, renewal), health.router(readiness, metrics)
         app = _application(desk, parts, console)
@@ -209,12 +210,12 @@ def console_site(settings: Settings) -> Site | None:
     return site_at(settings.public_url, client)
 
 
-def _tell(settings: Settings, world: World, metrics: Metrics, stack: AsyncExitStack) -> None:
+def _tell(settings: Settings, world: World, metrics: Metrics, sweeping: Sweeping, stack: AsyncExitStack) -> None:
     """Mark what ran out, and tell others of approvals, until the service closes."""
-    office = Office(world.store, world.log, world.now)
+    stack.push_async_callback(sweeping.close)
     sending = Sending(Outbox(world.store, world.now, _destinations(settings), world.console, metrics.told))
-    sweeping = Recurring("marking requests that ran out", partial(requests.sweep, office), SWEEP_EVERY_S)
-    for part in (sending, sweeping):
+    marking = Recurring("marking requests that ran out", sweeping.done, SWEEP_EVERY_S)
+    for part in (sending, marking):
         part.start()
         stack.push_async_callback(part.close)
 

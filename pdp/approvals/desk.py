@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -27,6 +27,7 @@ from .electorate import Electorate, stages_of, votes_of
 from .floor import Voter, behind, check_voter
 from .requests import Ballot, Row, Ruling
 from .review import Missing
+from .sweeping import Sweeping
 from .view import presented_digest
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class VotingDesk:
 
     world: World
     bulletin: Bulletin
+    sweeping: Sweeping
     voted: Voted = lambda _vote, _after_s: None
-    sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def office(self) -> Office:
@@ -121,7 +122,7 @@ class VotingDesk:
         found = await look()
         while found.request["state"] == "open" and (left := until - loop.time()) > 0 and not self.bulletin.hushed:
             await self.bulletin.wait(left)
-            await self._swept()
+            await self.sweeping.soon_done(SWEEPS_WITHIN_S)
             found = await look()
         return found
 
@@ -130,7 +131,7 @@ class VotingDesk:
 
         Raises `Rejected` 503.
         """
-        await self._swept()
+        await self.sweeping.soon_done(SWEEPS_WITHIN_S)
         answers: dict[bytes, bool] = {}  # requests that differ in nothing policy looks at are asked about once
         listed: list[Row] = []
         async for row in self._all_open():
@@ -274,15 +275,6 @@ class VotingDesk:
                 yield Electorate(self.world, policy, tool, agent, deadline)
         except Refused as refusal:
             raise Rejected(503, refusal.code, refusal.meaning.title, headers={"Retry-After": "1"}) from None
-
-    async def _swept(self) -> None:
-        """Mark what ran out, if that is soon done and nobody is at it. Nothing depends on it: it is done again soon."""
-        if self.sweeping.locked():
-            return
-        by = asyncio.get_running_loop().time() + SWEEPS_WITHIN_S
-        async with self.sweeping:
-            with suppress(StoreUnavailable, Unrecorded, TimeoutError):
-                await self.world.deadlines.keep(by, requests.sweep(self.office))
 
     async def _done(self, work: Awaitable[Any]) -> None:
         by = asyncio.get_running_loop().time() + ACTS_WITHIN_S

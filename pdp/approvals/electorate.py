@@ -5,6 +5,8 @@ Whoever left, was suspended or lost the role since has no say any more, and what
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +29,17 @@ STEPS: dict[str, Any] = {"open": "vote", "satisfied": "approve", "rejected": "de
 
 @dataclass(frozen=True)
 class Electorate:
-    """Those who may vote on a call of `tool` by `agent`, under one policy. `deadline` is in the loop's time."""
+    """Those who may vote on a call of `tool` by `agent`, under one policy. `deadline` is in the loop's time.
+
+    `asking` is entered while policy is asked.
+    """
 
     world: World
     policy: Active
     tool: Tool
     agent: AgentFacts | None
     deadline: float
+    asking: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def may(self, person: str, stage: Stage) -> bool:
         """Say whether a person, as they are known now, may vote in a stage. Raises `Refused`."""
@@ -42,7 +48,8 @@ class Electorate:
             return False
         now = rfc3339(self.world.now())
         facts = person_facts(found, ToolRef(self.tool.server, self.tool.name), now)
-        return await may_vote(Voting(stage, facts, self.tool, now, self.agent), self.policy, self.deadline)
+        with self.asking():
+            return await may_vote(Voting(stage, facts, self.tool, now, self.agent), self.policy, self.deadline)
 
     async def counted(self, stages: list[Stage], votes: list[Vote]) -> list[Vote]:
         """Return the votes of those who may still vote in the stage they voted in. Raises `Refused`."""
@@ -51,7 +58,8 @@ class Electorate:
 
     async def stands(self, stages: list[Stage], votes: list[Vote]) -> Standing:
         """Say whether these votes are enough. Raises `Refused`."""
-        return await standing(Tally(stages, votes), self.policy, self.deadline)
+        with self.asking():
+            return await standing(Tally(stages, votes), self.policy, self.deadline)
 
     async def rule(self, request: Row, votes: list[Row], ballot: Ballot) -> Ruling:
         """Say in which stage a ballot counts and what it does. Raises `Rejected` 403, and `Refused`."""

@@ -71,10 +71,9 @@ async def ask(office: Office, call: Row, terms: Terms) -> tuple[Row, bool]:
     `call` has the columns of `approval_requests` that describe it; `plan` is what policy planned. Raises `Denied` while
     a no to the same call is fresh, and `Rejected` 429 when this caller has as many open questions as one may have.
     """
-    await sweep(office)  # what ran out does not count as open
     async with transaction(office.store) as connection:
         await _must_ask(connection, call)  # first: what is recorded here must not be rolled back by a no
-        await _expire(office, connection)
+        await _expire(office, connection, call["action_digest"])
         identifier = new_id("apr", office.now())
         opened = await store.open_request(connection, {"id": identifier, "feedback": "", **call}, terms.decide_within_s)
         if opened is not None:
@@ -148,12 +147,15 @@ async def revoke(office: Office, identifier: str, by: str, reason: str) -> Row:
 
 
 async def sweep(office: Office) -> None:
-    """Mark and record what ran out. Lateness is harmless: every transition looks at the time itself."""
+    """Mark and record what ran out, a few at a time. Lateness is harmless: each transition looks at the time itself."""
+    while await _has_run_out(office):
+        async with transaction(office.store) as connection:
+            await _expire(office, connection)
+
+
+async def _has_run_out(office: Office) -> bool:
     async with reading(office.store) as connection:
-        if not await store.has_run_out(connection):
-            return
-    async with transaction(office.store) as connection:
-        await _expire(office, connection)
+        return await store.has_run_out(connection)
 
 
 def asked_in(request: Row) -> Asked:
@@ -176,7 +178,7 @@ async def _count(office: Office, request: Row, ballot: Ballot, ruling: Ruling) -
     """Write a ballot and the step it makes, together; None when the request has moved on meanwhile."""
     feedback = ballot.reason if ruling.step == "deny" else ""
     async with transaction(office.store) as connection:
-        await _expire(office, connection)
+        await _expire(office, connection, request["action_digest"])
         state = request_after(request["state"], ruling.step)
         moved = await store.move_request(connection, request["id"], request["version"], state, feedback)
         if moved is None:
@@ -211,7 +213,7 @@ async def _close(office: Office, identifier: str, step: RequestStep, **words: st
     for _ in range(ATTEMPTS):
         request, _votes = await _open(office, identifier)
         async with transaction(office.store) as connection:
-            await _expire(office, connection)
+            await _expire(office, connection, request["action_digest"])
             state = request_after(request["state"], step)
             moved = await store.move_request(connection, identifier, request["version"], state)
             if moved is not None:
@@ -220,10 +222,11 @@ async def _close(office: Office, identifier: str, step: RequestStep, **words: st
     raise Rejected(409, "approvals.busy", "Others are voting on this request: look at it again.")
 
 
-async def _expire(office: Office, connection: StoreConnection) -> None:
-    for request in await store.expire_requests(connection):
+async def _expire(office: Office, connection: StoreConnection, action_digest: str | None = None) -> None:
+    """Mark and record some of what ran out; of one action, all."""
+    for request in await store.expire_requests(connection, action_digest):
         await _record(office, connection, "expire", request)
-    for approval in await store.expire_approvals(connection):
+    for approval in await store.expire_approvals(connection, action_digest):
         await _record(office, connection, "lapse", approval)
 
 

@@ -78,7 +78,7 @@ async def _verified(case: Case, asked: PolicyInput, world: World) -> ApprovalInp
     if found is None:
         return None
     approval, votes = found
-    voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline)
+    voters = Electorate(world, case.policy, asked.tool, asked.caller.agent, case.deadline, case.asking)
     planned = await _planned(asked, case)  # not the request's: rules and risk may have changed
     barred = behind(_asked(case, asked))  # who came to own the agent since they voted has no say either
     counted = await voters.counted(planned.stages, [vote for vote in votes_of(votes) if vote.person not in barred])

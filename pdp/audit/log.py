@@ -207,8 +207,8 @@ class Log:
     def _reopened(self, head: Head, repair: Repair | None) -> None:
         self._head = head
         self._grow(head.index)
+        self._finish_recovery(recovered=True)  # first: a log that was closed meanwhile takes no entry any more
         self._record_repair(repair)
-        self._finish_recovery(recovered=True)
 
     def _still_broken(self, error: OSError | Fault) -> None:
         self._sicken(error)

@@ -9,7 +9,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import Select, Table, and_, case, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..times import rfc3339
@@ -18,6 +18,7 @@ from .moment import moment
 from .tables import approval_requests, approval_votes, approvals
 
 Row = dict[str, Any]
+MARKED_TOGETHER = 16  # each is on the disk before the transaction ends, and what cuts one off has them all done again
 
 
 async def open_request(connection: AsyncConnection, row: Row, within_s: int) -> Row | None:
@@ -114,10 +115,11 @@ async def count_open_requests(
     if connection.dialect.name == "postgresql":  # on SQLite a transaction that writes is alone
         caller = {"caller": f"pdp asks {json.dumps([person, agent])}"}
         await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:caller, 0))"), caller)
-    since = rfc3339(await moment(connection) - timedelta(seconds=within_s))
+    now = await moment(connection)
+    since = rfc3339(now - timedelta(seconds=within_s))
     table = approval_requests
     theirs = table.c.person.is_not_distinct_from(person), table.c.agent.is_not_distinct_from(agent)
-    still_open = and_(table.c.state == "open", table.c.action_digest != other_than)
+    still_open = and_(table.c.state == "open", table.c.expires_at > rfc3339(now), table.c.action_digest != other_than)
     withdrawn = and_(table.c.state == "cancelled", table.c.decided_at > since)
     query = select(func.count()).select_from(table).where(*theirs, or_(still_open, withdrawn))
     return int((await connection.execute(query)).scalar_one())
@@ -167,11 +169,12 @@ async def has_run_out(connection: AsyncConnection) -> bool:
     return (await connection.execute(late.union_all(void).limit(1))).first() is not None
 
 
-async def expire_requests(connection: AsyncConnection) -> list[Row]:
-    """Mark every open request that has run out, and return those."""
+async def expire_requests(connection: AsyncConnection, action_digest: str | None = None) -> list[Row]:
+    """Mark some open requests that have run out, or that for one action, and return those."""
     now = rfc3339(await moment(connection))
     table = approval_requests
-    query = update(table).where(table.c.state == "open", table.c.expires_at <= now)
+    late = select(table.c.id).where(table.c.state == "open", table.c.expires_at <= now)
+    query = update(table).where(table.c.state == "open", table.c.id.in_(_some(late, table, action_digest)))
     values = {"state": "expired", "version": table.c.version + 1, "decided_at": now}
     return [_plain(row) for row in (await connection.execute(query.values(**values).returning(*table.c))).mappings()]
 
@@ -227,12 +230,20 @@ async def revoke_approvals_of(connection: AsyncConnection, action_digest: str) -
     return [_plain(row) for row in found.mappings()]
 
 
-async def expire_approvals(connection: AsyncConnection) -> list[Row]:
-    """Mark every active approval that has run out, and return those."""
+async def expire_approvals(connection: AsyncConnection, action_digest: str | None = None) -> list[Row]:
+    """Mark some active approvals that have run out, or that for one action, and return those."""
     now = rfc3339(await moment(connection))
-    query = update(approvals).where(approvals.c.state == "active", approvals.c.not_after <= now)
-    found = await connection.execute(query.values(state="expired").returning(*approvals.c))
+    table = approvals
+    late = select(table.c.id).where(table.c.state == "active", table.c.not_after <= now)
+    query = update(table).where(table.c.state == "active", table.c.id.in_(_some(late, table, action_digest)))
+    found = await connection.execute(query.values(state="expired").returning(*table.c))
     return [_plain(row) for row in found.mappings()]
+
+
+def _some(late: Select[tuple[str]], table: Table, action_digest: str | None) -> Select[tuple[str]]:
+    if action_digest is not None:
+        late = late.where(table.c.action_digest == action_digest)
+    return late.order_by(table.c.id).limit(MARKED_TOGETHER)
 
 
 async def _one(connection: AsyncConnection, query: Any) -> Row | None:

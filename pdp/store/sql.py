@@ -156,6 +156,7 @@ def _connect(url: URL) -> Store:
     return create_async_engine(
         url,
         pool_size=POOL_SIZE,
+        pool_timeout=CONNECTED_WITHIN_S,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         connect_args={"timeout": CONNECTED_WITHIN_S, "command_timeout": STATEMENT_WITHIN_S},
@@ -241,7 +242,7 @@ def _write_ahead(cursor: Any) -> None:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             await_only(asyncio.sleep(LOCKED_AGAIN_S))
         else:

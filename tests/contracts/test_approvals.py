@@ -25,6 +25,7 @@ from pdp.approvals.states import (
     approval_after,
     request_after,
 )
+from pdp.approvals.sweeping import Sweeping
 from pdp.audit.entry import KINDS
 from pdp.audit.office import Office
 from pdp.errors import Fault, Rejected
@@ -223,6 +224,36 @@ async def test_what_ran_out_is_on_record_once_also_when_a_no_ends_the_asking(
             await requests.ask(office, refused, TERMS)
     await requests.sweep(office)
     assert told(rooms).count("expired") == 1
+
+
+@pytest.mark.promise("approvals.recorded")
+async def test_a_sweep_that_nobody_waits_for_goes_on_and_records_each_request_once(
+    office: Office, clock: FakeClock, rooms: Rooms
+) -> None:
+    many = 3 * store.MARKED_TOGETHER + 1
+    for number in range(many):
+        await requests.ask(office, call(agent=f"bot-{number}"), TERMS)
+    clock.advance(TERMS.decide_within_s)
+    async with transaction(office.store) as connection:
+        assert len(await store.expire_requests(connection)) == store.MARKED_TOGETHER, "the rest waits its turn"
+        await connection.rollback()
+    sweeping = Sweeping(office)
+    for looks in range(40):
+        await sweeping.soon_done(looks / 2000)  # some of them in the middle of a transaction
+    await sweeping.done()
+    await sweeping.close()
+    assert told(rooms).count("expired") == many
+
+
+@pytest.mark.promise("approvals.lifecycle")
+async def test_what_ran_out_is_in_nobodys_way_before_it_is_swept(office: Office, clock: FakeClock) -> None:
+    first = [(await requests.ask(office, call(), TERMS))[0] for _ in range(requests.MOST_OPEN)]
+    clock.advance(TERMS.decide_within_s)
+    again, is_new = await requests.ask(office, call(action_digest=first[-1]["action_digest"]), TERMS)
+    assert is_new
+    assert again["id"] != first[-1]["id"]
+    with pytest.raises(Rejected, match="expired"):
+        await requests.vote(office, first[0]["id"], ballot("carol", "deny"), two_of_us)
 
 
 @pytest.mark.promise("approvals.lifecycle")

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from pdp.app import load_pack
+from pdp.approvals import requests
+from pdp.approvals.floor import Voter
+from pdp.approvals.requests import Ballot, Ruling
 from pdp.engine.binary import OPA, find, places
 from pdp.engine.local import LocalOpa
 from pdp.engine.opa import OpaClient
@@ -20,6 +23,7 @@ from pdp.query import query_from
 from pdp.settings import Settings
 from tests.contracts.scripted import Peer, ok, scripted
 from tests.contracts.test_engine_answers import HALF, WHOLE
+from tests.flow.test_approvals import APPROVERS, REFUND, asked, know, office
 from tests.flow.test_faults import asking, ready, recorded, said
 from tests.service import Bench, running
 
@@ -66,7 +70,7 @@ slow if {
 	i == never
 }
 """  # a hundred million turns
-ALLOW = 'effect := "allow" if {'
+ALLOW, SATISFIED = 'effect := "allow" if {', 'state := "satisfied" if {'
 
 
 @asynccontextmanager
@@ -105,6 +109,14 @@ def slow(files: dict[str, bytes]) -> None:
     assert ALLOW in text
     slowed = text.replace(ALLOW, ALLOW + "\n\tslow")
     files[name] = (slowed + SLOW).encode()
+
+
+def slow_to_count(files: dict[str, bytes]) -> None:
+    """Let it take minutes to say that there are enough votes."""
+    (name,) = [name for name in files if name.endswith("approvals/quorum.rego")]
+    text = files[name].decode()
+    assert SATISFIED in text
+    files[name] = (text.replace(SATISFIED, SATISFIED + "\n\tslow") + SLOW.replace("input.now", "input.votes")).encode()
 
 
 @pytest.mark.promise("fault.opa_empty")
@@ -149,6 +161,23 @@ async def test_whoever_notices_first_that_opa_is_late_the_record_says_that_it_wa
         met = loop.time() + DEADLINE_S
         loop.call_at(met - STALL_S, stall, loop, met + STALL_S)
         assert [said(given) for given in await asyncio.gather(*calls)] == [("deny", ["engine.timeout"])] * len(calls)
+
+
+@pytest.mark.promise("fault.opa_late")
+async def test_an_opa_that_is_late_when_votes_are_counted_again_is_named_on_the_record(tmp_path: Path) -> None:
+    async with (
+        spoilt(tmp_path, slow_to_count) as engine,
+        running(tmp_path / "data", opa_url=f"unix://{engine.socket}", decide_within_s=DEADLINE_S) as pdp,
+    ):
+        await know(pdp, APPROVERS)
+        erin, request = Voter("erin", "person"), await asked(pdp)
+        await requests.vote(office(pdp), request, Ballot(erin, "approve", "", "sha256:seen"), enough)
+        assert said(await pdp.ask("create_refund", REFUND)) == ("deny", ["engine.timeout"])
+
+
+async def enough(request: Any, _votes: Any, _ballot: Ballot) -> Ruling:
+    """Say that one vote is enough, without asking the policy."""
+    return Ruling(request["plan"]["stages"][0]["id"], "approve")
 
 
 def stall(loop: asyncio.AbstractEventLoop, until: float) -> None:
