@@ -18,7 +18,7 @@ from pathlib import Path
 from pdp.cli import COMMANDS
 
 IMPORTED = ["pytest", "pdp.app", *(f"pdp.cli.{module.partition(':')[0]}" for module in COMMANDS.values())]
-PATIENCE_S = 30.0  # less than a test has
+PATIENCE_S = 150.0  # most tests have less; the process ends with its test
 NEW = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 Done = subprocess.CompletedProcess[str]
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pdp.cli.memory import spare_collections
 from tests.pki import authority
@@ -31,6 +32,8 @@ LONGEST = (  # in the slow suite, then in the other: by the durations of a run
     "adapters/test_demo.py",
     "flow/test_workers.py",
 )
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine pauses
+settings.load_profile("suite")
 START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)  # a Monday, in working hours
 
 

@@ -37,6 +37,7 @@ from .signin import signin_routes
 from .visit import visiting
 
 KEY = "pep.key"
+UNHURRIED = {"PDP_DECIDE_WITHIN_S": "5", "PDP_RECORD_WITHIN_S": "5"}  # the machine may be busy
 APPROVING = ("--review", str(REVIEW), "--approve")
 ENOUGH = 1000  # entries of the log: more than the demo writes
 WIDTH = 150  # columns of the table where no terminal says how many there are
@@ -105,11 +106,12 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         issuer = open_issuer(folder / "issuer", url_of(bound))
         await stack.enter_async_context(served(issuer_app(issuer, signin_routes(issuer, system_clock)), bound))
         issuers = json.dumps([{"issuer": issuer.url, "direct_clients": [DIRECT_CLIENT]}])
-        settings = {"PDP_DATA_DIR": str(folder / "pdp"), "PDP_ISSUERS": issuers, **_console(issuer.url)}
+        settings = {"PDP_DATA_DIR": str(folder / "pdp"), "PDP_ISSUERS": issuers, **UNHURRIED, **_console(issuer.url)}
         await _prepare(settings, folder, issuer.url)
         pdp = await stack.enter_async_context(started(settings, "pdp", "serve", says="pdp serves on "))
         options = ["--pdp", pdp.said, "--key-file", str(folder / KEY), "--issuer", issuer.url]
         options += ["--journal", str(folder / "journal"), "--drift-file", str(folder / "drift")]
+        options += ["--deadline-s", "12"]
         mcp = await stack.enter_async_context(started(settings, "pdp.dev.server", *options, says="payments serves on "))
         yield Stage(mcp.said, pdp.said, tokens(issuer, datetime.now(UTC)), settings, folder)
 

@@ -19,6 +19,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from typing_extensions import TypedDict
 
+from ..adapters.client import DEADLINE_S
 from ..adapters.sdk import list_only, pass_token, protect
 from .loopback import HOST, loopback_socket, served, url_of
 from .seed import SERVER
@@ -129,7 +130,8 @@ async def serve(options: argparse.Namespace) -> None:
         add_tools(server, _journal(options.journal))
         if options.drift_file:
             drift_when(server, _journal(options.journal), options.drift_file)
-        protect(server, pdp=options.pdp, key=options.key_file.read_text(), server_id=SERVER)
+        key = options.key_file.read_text()
+        protect(server, pdp=options.pdp, key=key, server_id=SERVER, deadline_s=options.deadline_s)
         async with served(server.streamable_http_app(host=options.host), bound):
             sys.stdout.write(f"payments serves on {url}\n")
             sys.stdout.flush()
@@ -154,6 +156,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pdp", default="http://127.0.0.1:8180", help="where the PDP is")
     parser.add_argument("--key-file", type=Path, default=Path("var/dev/pep.key"), help="the adapter's key")
     parser.add_argument("--issuer", default="http://127.0.0.1:8181", help="where clients get tokens")
+    parser.add_argument("--deadline-s", type=float, default=DEADLINE_S, help="seconds for the PDP's answer")
     parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--journal", type=Path, help="where each tool writes its name when it runs")

@@ -20,6 +20,8 @@ from tests.adapters.stage import Pdp, Ran, payments, protected, scripted_pdp, te
 pytestmark = pytest.mark.promise("adapter.closed")
 
 DEADLINE_S = 0.3
+SLACK_S = 4.0  # a busy machine
+PATIENCE_S = 20.0  # where nothing is late
 RECEIPT = {"origin": "0", "index": 1, "entry_digest": "sha256:00"}
 ALLOW: dict[str, Any] = {
     "id": "dec_1",
@@ -88,11 +90,11 @@ GARBAGE = {
 }
 
 
-async def call(pdp: Pdp, folder: Path) -> tuple[CallToolResult, Ran, float]:
+async def call(pdp: Pdp, folder: Path, deadline_s: float = PATIENCE_S) -> tuple[CallToolResult, Ran, float]:
     """Call a protected tool, and return what came back, what ran, and the seconds it took."""
     ran: Ran = []
     server = payments(ran)
-    protected(server, pdp, folder, deadline_s=DEADLINE_S)
+    protected(server, pdp, folder, deadline_s=deadline_s)
     async with Client(server) as client:
         await client.list_tools()
         started = time.perf_counter()
@@ -138,11 +140,11 @@ async def test_an_answer_that_is_late_denies_within_the_deadline(begins: bytes, 
         await over.wait()
 
     async with scripted_pdp(write) as pdp:
-        result, ran, seconds = await call(pdp, tmp_path)
+        result, ran, seconds = await call(pdp, tmp_path, DEADLINE_S)
         over.set()
     assert ran == []
     assert "(pdp.late)" in text_of(result)
-    assert seconds < DEADLINE_S + 1.0
+    assert seconds < DEADLINE_S + SLACK_S
 
 
 async def test_an_answer_that_drips_denies_at_the_same_deadline(tmp_path: Path) -> None:
@@ -156,11 +158,11 @@ async def test_an_answer_that_drips_denies_at_the_same_deadline(tmp_path: Path) 
                 await asyncio.wait_for(over.wait(), 0.02)
 
     async with scripted_pdp(write) as pdp:
-        result, ran, seconds = await call(pdp, tmp_path)
+        result, ran, seconds = await call(pdp, tmp_path, DEADLINE_S)
         over.set()
     assert ran == []
     assert "(pdp.late)" in text_of(result)
-    assert seconds < DEADLINE_S + 1.0
+    assert seconds < DEADLINE_S + SLACK_S
 
 
 @pytest.mark.fault("adapter.alone")
@@ -192,7 +194,7 @@ async def test_an_outcome_that_is_not_taken_is_logged_and_the_result_is_handed_o
     async with scripted_pdp(write) as pdp:
         ran: Ran = []
         server = payments(ran)
-        protected(server, pdp, tmp_path, deadline_s=DEADLINE_S)
+        protected(server, pdp, tmp_path, deadline_s=PATIENCE_S)
         async with Client(server) as client:
             result = await client.call_tool("get_order", {"order": "o-1"})
     assert not result.is_error

@@ -15,6 +15,7 @@ from pdp.api.admission import LEAST, Learning, Overloaded, Places
 from pdp.api.decisions import ARRIVING_OF_ONE
 from pdp.audit.read import Reader
 from pdp.engine.local import LocalOpa
+from tests.contracts.engines import until
 from tests.service import Bench, add_pep, calm, running
 
 pytestmark = pytest.mark.promise("api.overload")
@@ -164,7 +165,7 @@ async def test_batches_leave_the_places_of_others_alone(tmp_path: Path) -> None:
 @pytest.mark.asyncio(loop_scope="session")
 async def test_behind_an_engine_that_hangs_calls_are_turned_away_at_once_until_it_answers_again(tmp_path: Path) -> None:
     org = calm(tmp_path / "org")
-    async with running(tmp_path / "data", max_underway=128, decide_within_s=0.5, org_dir=org) as pdp:
+    async with running(tmp_path / "data", max_underway=128, decide_within_s=1.0, org_dir=org) as pdp:
         engine = pdp.service.world.policy.active.engine
         assert isinstance(engine, LocalOpa)
         assert engine.pid
@@ -207,8 +208,9 @@ async def test_bodies_that_arrive_slowly_take_no_room_of_others_and_are_few(tmp_
             return await pdp.http.post("/v1/decisions", content=slowly(), headers=headers)
 
         sending = [asyncio.create_task(send(pdp.key)) for _ in range(ARRIVING_OF_ONE + 8)]
-        _, waiting = await asyncio.wait(sending, timeout=2.0)
+        await until(lambda: sum(task.done() for task in sending) >= 8, 20)
         turned_away = [task.result() for task in sending if task.done()]
+        waiting = [task for task in sending if not task.done()]
         assert [response.status_code for response in turned_away] == [503] * 8
         assert {response.json()["decision"] for response in turned_away} == {"deny"}
         assert (await pdp.ask())["decision"] == "allow", "a body that is here is not one that arrives"

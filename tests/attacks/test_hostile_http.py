@@ -320,7 +320,7 @@ async def test_who_sends_a_little_now_and_then_is_hung_up_on_in_time_while_other
     for name, tasks in dribbling.items():
         for came in await asyncio.gather(*tasks):
             assert came.statuses[-1:] in ([], [408], [401], [405], [200]), name
-    assert asyncio.get_running_loop().time() - began < 5 * ARRIVES_S
+    assert asyncio.get_running_loop().time() - began < 15 * ARRIVES_S, "without a bound it takes 50 s"
 
 
 @pytest.mark.parametrize("begun", [b"2\r\n{}\r\n0\r\nX: ", b"1;"], ids=["a trailer", "an extension of a chunk"])

@@ -18,10 +18,11 @@ from pdp.policy.archive import MODULE, read_archive, write_archive
 from tests.policy.engine import compile_rules
 
 from .conftest import REVISION
-from .engines import SLACK, ask, now, refusal
+from .engines import ask, now, refusal
 
 pytestmark = pytest.mark.promise("engine.contract")
 SLOW, HUNGRY, CONFLICT = (f"pdp/decision/{name}" for name in ("slow", "hungry", "conflict"))
+COMPUTES_S = 0.5
 ENDLESS = b'{"never": 0.5}'
 
 
@@ -64,21 +65,24 @@ async def test_a_queue_for_the_threads_that_is_full_takes_no_more(engine: WasmEn
 @pytest.mark.promise("engine.deadline")
 async def test_a_slow_policy_does_not_hold_up_the_loop(engine: WasmEngine) -> None:
     slow = [asyncio.create_task(engine.evaluate(SLOW, ENDLESS, now() + 1)) for _ in range(4)]
-    longest, before = 0.0, time.perf_counter()
+    longest, before, turns = 0.0, time.thread_time(), 0
     while not all(task.done() for task in slow):
         await asyncio.sleep(0.001)
-        longest, before = max(longest, time.perf_counter() - before), time.perf_counter()
+        longest, before = max(longest, time.thread_time() - before), time.thread_time()
+        turns += 1
     outcomes = await asyncio.gather(*slow, return_exceptions=True)
     assert {outcome.code for outcome in outcomes if isinstance(outcome, Refused)} == {"engine.timeout"}
-    assert longest < SLACK, "20 ms are usual"
+    assert longest < COMPUTES_S, "of its own CPU between two turns: 20 ms are usual"
+    assert turns > 3, "others had the interpreter all the time: hundreds are usual"
 
 
 async def test_whoever_asks_on_and_on_lets_others_have_their_turn(engine: WasmEngine) -> None:
-    turns, asking = 0, asyncio.create_task(ask_on(engine, 3000))
-    while not asking.done():
+    asking = asyncio.create_task(ask_on(engine, 100_000))
+    for _ in range(10):
         await asyncio.sleep(0)
-        turns += 1
-    assert turns > 10, "a turn every 5 ms: 40 are usual"
+    assert not asking.done(), "it takes a second, and a turn of others comes every 5 ms"
+    asking.cancel()
+    await asyncio.wait({asking})
 
 
 async def ask_on(engine: WasmEngine, times: int) -> None:

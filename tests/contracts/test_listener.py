@@ -49,11 +49,11 @@ async def serving(server: Server, *bound: socket.socket) -> AsyncIterator[Server
 
 
 @asynccontextmanager
-async def listening(idle_s: float = 60.0) -> AsyncIterator[int]:
+async def listening(idle_s: float = 60.0, within_s: float = WITHIN_S) -> AsyncIterator[int]:
     """Serve `echo` and yield the port."""
     async with (
         serving(server_for(echo, "127.0.0.1", 0, grace_s=1)) as server,
-        watched(server, within_s=WITHIN_S, every_s=0.05, idle_s=idle_s),
+        watched(server, within_s=within_s, every_s=0.05, idle_s=idle_s),
     ):
         yield server.port
 
@@ -90,7 +90,7 @@ async def test_a_request_that_does_not_arrive_is_given_up(pieces: tuple[bytes, .
 
 @pytest.mark.parametrize("value", [b"X: " + b"y" * MAX_HEAD_BYTES, b"X: y\r\n" * (MAX_HEAD_BYTES // 4)])
 async def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(value: bytes) -> None:
-    async with listening() as port:
+    async with listening(within_s=PATIENCE_S) as port:
         whole = await said(port, HEAD + value + b"\r\n\r\n1234567890")
         slices = [value[start : start + 4096] for start in range(0, len(value), 4096)]
         many = await said(port, HEAD, *slices)
@@ -191,7 +191,7 @@ async def test_a_client_that_goes_away_with_requests_unanswered_leaves_nothing_b
 
 
 async def test_a_head_in_one_piece_with_the_body_before_it_is_bounded_too() -> None:
-    async with listening() as port:
+    async with listening(within_s=PATIENCE_S) as port:
         came = await said(port, HEAD + b"\r\n12345", b"67890GET /" + b"a" * (MAX_HEAD_BYTES + 20_000))
     assert b" 408 " not in came, "it was held until its time was over"
 

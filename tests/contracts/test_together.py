@@ -120,7 +120,7 @@ async def test_while_too_many_that_were_late_have_not_let_go_none_is_asked_and_t
         hanging.lets_go.set()
         while (found := await tried(together)) is None:  # noqa: ASYNC110  # it announces nothing
             await asyncio.sleep(0)
-        assert found == MOST_HANGING + 1
+        assert found > MOST_HANGING
 
 
 async def tried(together: Together[str, int]) -> int | None:

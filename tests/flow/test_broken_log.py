@@ -100,7 +100,7 @@ async def test_on_a_disk_that_hangs_calls_are_503_within_the_deadline_and_allowe
         for tool, arguments in (("get_order", None), ("create_refund", REFUND)):
             began = loop.time()
             assert await told(pdp, tool, arguments) == (503, "deny")
-            assert loop.time() - began < 2.0
+            assert loop.time() - began < 5.0
         await run("fsfreeze", "-u", str(freezing_disk))
         await allowed_again(pdp)
         assert verify(pdp.service.world.log.directory).entries

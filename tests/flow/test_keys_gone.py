@@ -58,7 +58,7 @@ async def test_an_issuer_that_hangs_is_a_recorded_deny_at_the_deadline(tmp_path:
         await polled(pdp)
         began = asyncio.get_running_loop().time()
         given = await pdp.ask()
-        assert asyncio.get_running_loop().time() - began < 2.0
+        assert asyncio.get_running_loop().time() - began < 4.5
         assert said(given) == ("deny", ["deadline"])
         assert recorded(pdp, given) == "deny"
         site.go.set()

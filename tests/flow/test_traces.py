@@ -25,7 +25,7 @@ CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 UNSAMPLED = CALLER[:-1] + "0"
 LOW = f"00-{'0' * 31}1-b7ad6b7169203331-01"  # a ratio takes the traces whose ids are low
 CANARY = "canary-7f3e"
-SOON_S = 1.0  # far beyond a decision, far below what a silent collector takes
+SOON_S = 5.0  # far beyond a decision, far below what a silent collector takes
 
 
 @pytest.mark.promise("traces.tree")
@@ -194,7 +194,7 @@ async def test_a_collector_that_is_away_slows_no_decision_and_no_end(
             assert traces is not None
             began = time.perf_counter()
             await traces.close()
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 8
 
 
 @pytest.mark.promise("traces.harmless")
@@ -211,7 +211,7 @@ async def test_a_collector_that_never_answers_slows_no_decision_and_no_end(
             await quick_and_right(pdp)  # 400 spans: more than the queue holds
             traces = pdp.service.world.traces
             assert traces is not None
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(8):
                 await traces.close()
 
 
@@ -263,7 +263,7 @@ async def test_a_tracer_that_breaks_changes_no_decision_and_loses_none(
 
 @pytest.mark.promise("traces.harmless")
 async def test_a_word_that_the_deadline_cut_is_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with collecting(monkeypatch) as collector, running(tmp_path, traces=True, record_within_s=0.5) as pdp:
+    async with collecting(monkeypatch) as collector, running(tmp_path, traces=True, record_within_s=2.0) as pdp:
         with written_by_another(tmp_path / "pdp.db"):  # its driver hangs on for seconds; the answer does not wait
             given = await pdp.ask("create_refund", {"order": "o-1", "amount": 6000})
         root, below = await collector.tree(given["id"])

@@ -65,11 +65,11 @@ async def test_all_workers_are_told_to_stop_at_once_and_whoever_does_not_is_kill
     outs = [stub.stdout for stub in stubs if stub.stdout]
     assert [await out.readline() for out in outs] == [b"up\n"] * 3
     began = time.monotonic()
-    await stop(stubs, within_s=1.0)
+    await stop(stubs, within_s=5.0)
     assert [stub.returncode for stub in stubs] == [-signal.SIGKILL] * 3
     told = [float(await out.readline()) for out in outs]
-    assert max(told) - began < 1.0, "one after the other, the last would have waited for the first two"
-    assert time.monotonic() - began < 2.5
+    assert max(told) - began < 5.0, "one after the other, the last would have waited for the first two"
+    assert time.monotonic() - began < 10.0
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> None:

@@ -123,9 +123,9 @@ def test_a_call_with_more_secrets_than_can_be_searched_for_is_masked_whole_and_c
 ) -> None:
     secrets = [f"secret{number}" for number in range(count)]
     spoken = Spoken({"all": secrets, "other": "x"}, {"/other": 1}, {"copies": secrets, "noise": ["abcdefg"] * 20_000})
-    began = time.perf_counter()
+    began = time.thread_time()
     masked = masker.mask(spoken, {"/all": ["secret"]})
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert masked.pointers == ["/arguments", "/context", "/parsed"]
     assert "secret1" not in text_of(masked.spoken)
     assert masked.spoken.context == masker.commit(spoken.context)
