@@ -64,7 +64,7 @@ async def test_a_queue_for_the_threads_that_is_full_takes_no_more(engine: WasmEn
 
 @pytest.mark.promise("engine.deadline")
 async def test_a_slow_policy_does_not_hold_up_the_loop(engine: WasmEngine) -> None:
-    slow = [asyncio.create_task(engine.evaluate(SLOW, ENDLESS, now() + 1)) for _ in range(4)]
+    slow = [asyncio.create_task(engine.evaluate(SLOW, ENDLESS, now() + 4)) for _ in range(4)]
     longest, before, turns = 0.0, time.thread_time(), 0
     while not all(task.done() for task in slow):
         await asyncio.sleep(0.001)

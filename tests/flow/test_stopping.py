@@ -159,7 +159,7 @@ async def test_adapters_that_hang_up_leave_a_record_and_nothing_else(
 ) -> None:
     org = calm(tmp_path / "org")
     opa = Holding(load_pack(Settings(data_dir=tmp_path / "built", org_dir=org)).revision)
-    rest: dict[str, Any] = {"decide_within_s": 4.0, "max_underway": 8, "org_dir": org, "opa_connections": 4}
+    rest: dict[str, Any] = {"decide_within_s": 6.0, "max_underway": 8, "org_dir": org, "opa_connections": 4}
     async with (
         scripted(socket_folder / "s", opa.answer),
         running(tmp_path / "data", opa_url=f"unix://{socket_folder}/s", **rest) as pdp,
