@@ -101,7 +101,7 @@ async def ready(pdp: Bench, status: int) -> None:
 @pytest.mark.promise("fault.opa_killed")
 @pytest.mark.fault("opa.killed")
 async def test_while_opa_is_dead_every_answer_is_a_recorded_deny_and_allows_come_back(tmp_path: Path) -> None:
-    async with running(tmp_path, decide_within_s=DECIDE_S, record_within_s=RECORD_S) as pdp:  # others may share the disk
+    async with running(tmp_path, decide_within_s=DECIDE_S, record_within_s=RECORD_S) as pdp:
         answers: list[Any] = []
         slowest, killed, back = 0.0, math.inf, asyncio.Event()
 
