@@ -138,7 +138,7 @@ async def _parties(proof: Proof, world: World) -> Parties:
     if client is not None and client.registered.kind == "person":
         raise Refused("identity.ambiguous", "the client is registered as a person")
     if token.actors:
-        actors = [await world.people.named(token.issuer, actor) for actor in token.actors]
+        actors = [await _actor(actor, client, token, world) for actor in token.actors]
         return Parties(person=_person(subject), agents=_actors(actors, client), agent_by="act")
     if subject is not None and subject.registered.kind == "agent":
         return Parties(person=None, agents=(_autonomous(subject, client, token),), agent_by="subject")
@@ -148,6 +148,11 @@ async def _parties(proof: Proof, world: World) -> Parties:
         return Parties(person=_person(subject), agents=(client,), agent_by="client")
     proof.issuer.must_be_direct(token.client)
     return Parties(person=_person(subject), agents=(), agent_by="")
+
+
+async def _actor(actor: str, client: Principal | None, token: VerifiedToken, world: World) -> Principal | None:
+    """Return who is named as an actor: nearly always the client, who is known already."""
+    return client if actor == token.client else await world.people.named(token.issuer, actor)
 
 
 def _person(subject: Principal | None) -> Principal:

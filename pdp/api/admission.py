@@ -47,20 +47,15 @@ class Places:
         """Return how many more this caller may take."""
         return min(self.most - self.held, self._share - self._taken[pep])
 
-    @contextmanager
-    def taken(self, pep: str) -> Iterator[None]:
+    def taken(self, pep: str) -> "Held":
         """Hold a place for a request of this caller as long as the context lasts. Raises `Overloaded`."""
         if self.free(pep) < 1:
             raise Overloaded
-        with self._holding(pep, 1):
-            yield
+        return Held(self, pep, 1)
 
-    @contextmanager
-    def more(self, pep: str, wanted: int) -> Iterator[int]:
+    def more(self, pep: str, wanted: int) -> "Held":
         """Hold so many further places, or half of those that are free; yields how many."""
-        count = max(0, min(wanted, self.free(pep) // 2))
-        with self._holding(pep, count):
-            yield count
+        return Held(self, pep, max(0, min(wanted, self.free(pep) // 2)))
 
     @contextmanager
     def patience(self, pep: str, wanted_s: float) -> Iterator[float]:
@@ -72,17 +67,33 @@ class Places:
                 wanted_s = 0.0
             yield wanted_s
 
-    @contextmanager
-    def _holding(self, pep: str, count: int) -> Iterator[None]:
+    def take(self, pep: str, count: int) -> None:
+        """Count so many as taken by this caller."""
         self.held += count
         self._taken[pep] += count
-        try:
-            yield
-        finally:
-            self.held -= count
-            self._taken[pep] -= count
-            if not self._taken[pep]:
-                del self._taken[pep]
+
+    def give_back(self, pep: str, count: int) -> None:
+        """Count so many as free again."""
+        self.held -= count
+        self._taken[pep] -= count
+        if not self._taken[pep]:
+            del self._taken[pep]
+
+
+class Held:
+    """So many places of one caller, as long as the context lasts. Every decision enters one."""
+
+    __slots__ = ("_count", "_pep", "_places")
+
+    def __init__(self, places: Places, pep: str, count: int) -> None:
+        self._places, self._pep, self._count = places, pep, count
+
+    def __enter__(self) -> int:
+        self._places.take(self._pep, self._count)
+        return self._count
+
+    def __exit__(self, *_: object) -> None:
+        self._places.give_back(self._pep, self._count)
 
 
 class Learning(Places):

@@ -104,10 +104,14 @@ class People:
         self.revision = newest
 
     async def _ask(self, shelf: Shelf[K, V], key: K) -> V:
-        if why := self.stale():
+        if why := self.follower.stale():
             raise Refused("facts.stale", why)
-        if shelf.has(key):
+        try:
             return shelf.kept(key)
+        except KeyError:
+            return await self._load(shelf, key)
+
+    async def _load(self, shelf: Shelf[K, V], key: K) -> V:
         try:
             return await shelf.get(key)
         except (StoreUnavailable, Unreadable) as error:

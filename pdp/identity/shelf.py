@@ -23,12 +23,11 @@ class Shelf(Generic[K, V]):
         self._loading: dict[K, asyncio.Task[V]] = {}
         self._epoch = 0
 
-    def has(self, key: K) -> bool:
-        """Say whether the value is kept: `kept` then returns it without a coroutine, of which a decision saves 13."""
-        return key in self._kept
-
     def kept(self, key: K) -> V:
-        """Return a kept value, the most recently used one from now on. Raises `KeyError`."""
+        """Return a kept value, the most recently used one from now on. Raises `KeyError` when it has to be loaded.
+
+        Without a coroutine, of which a decision saves a dozen.
+        """
         self._kept.move_to_end(key)
         return self._kept[key]
 
