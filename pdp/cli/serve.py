@@ -13,7 +13,7 @@ from ..app import open_service
 from ..settings import Settings, load
 from .lines import Renewal, must_not_be_overheard, renewing, tls_of, url_at
 from .listener import server_for, watched
-from .memory import share_arenas, spare_collections
+from .memory import giving_back, share_arenas, spare_collections
 from .secluded import keep_to_ourselves
 from .workers import die_with, serve_by_workers
 
@@ -83,7 +83,7 @@ async def serve_until_stopped(settings: Settings, announce: Announce, shared: so
             await asyncio.sleep(0.01)
         if server.started:
             await announce(url_at(settings, server.port))
-        async with watched(server), renewing(renewal) if renewal else nullcontext():
+        async with watched(server), giving_back(), renewing(renewal) if renewal else nullcontext():
             await serving
 
 
