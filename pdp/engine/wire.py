@@ -6,6 +6,7 @@ that is out of step the next caller would read the answer meant for another.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -15,6 +16,7 @@ from ..errors import Refused
 
 MAX_ANSWER = 1024 * 1024  # a verdict is a few kilobytes; a larger answer is not one, and must not fill our memory
 OK = 200
+CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # anything below a space but the tab
 
 
 class Response(NamedTuple):
@@ -89,6 +91,11 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Count answers (called by the parser)."""
         self._begun += 1
+
+    def on_status(self, reason: bytes) -> None:
+        """Look at the words behind the status, which the parser takes as they are (called by it): RFC 9112, 4."""
+        if CONTROL.search(reason):
+            raise ValueError("control characters in the status line")
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body (called by the parser)."""

@@ -24,6 +24,7 @@ WHOLE = {
     "nothing": ok(b""),
     "more after the json": ok(GOOD + b"{}"),
     "packed": ok(b"\x1f\x8b\x08\x00" + b"\x00" * 20, b"Content-Encoding: gzip"),
+    "a nul behind the status": ok(GOOD).replace(b"200 OK", b"200 \xd4\0OK"),  # found by fuzzing
     "201": ok(GOOD).replace(b"200 OK", b"201 Created"),
     "206": ok(GOOD).replace(b"200 OK", b"206 Partial Content"),
     "301": ok(GOOD, b"Location: http://127.0.0.1:1/").replace(b"200 OK", b"301 Moved"),
